@@ -1,0 +1,42 @@
+import type { Reader } from "./reader.ts";
+
+/** `metav1.Condition` as all our statuses carry it. */
+export interface Condition {
+  readonly type: string;
+  readonly status: "True" | "False" | "Unknown";
+  /** CamelCase, for machines. */
+  readonly reason: string;
+  /** A sentence, for people. */
+  readonly message: string;
+  readonly observedGeneration: number;
+  /** RFC 3339; moves only when `status` does. */
+  readonly lastTransitionTime: string;
+}
+
+export type ConditionDraft = Omit<Condition, "lastTransitionTime" | "observedGeneration">;
+
+/** Drafts as conditions, with the transition time of the previous condition of that type where its status is the same. */
+export function settleConditions(
+  drafts: readonly ConditionDraft[],
+  previous: readonly Condition[],
+  observedGeneration: number,
+  now: string,
+): readonly Condition[] {
+  return drafts.map((draft) => {
+    const before = previous.find(({ type }) => type === draft.type);
+    const lastTransitionTime = before?.status === draft.status ? before.lastTransitionTime : now;
+    return { ...draft, observedGeneration, lastTransitionTime };
+  });
+}
+
+/** @throws ReadError */
+export function readCondition(condition: Reader): Condition {
+  return {
+    type: condition.at("type").text(),
+    status: condition.at("status").oneOf(["True", "False", "Unknown"]),
+    reason: condition.at("reason").or((reader) => reader.text(), ""),
+    message: condition.at("message").or((reader) => reader.text(), ""),
+    observedGeneration: condition.at("observedGeneration").or((reader) => reader.integer(), 0),
+    lastTransitionTime: condition.at("lastTransitionTime").or((reader) => reader.text(), ""),
+  };
+}

@@ -1,0 +1,90 @@
+import { canonicalJson } from "../api/canonical-json.ts";
+import { compare } from "../api/label-selector.ts";
+import { MANAGED_BY_LABEL, PART_LABEL, POLICY_LABEL, TIER_LABEL, type Labels, type ObjectMeta } from "../api/meta.ts";
+import { generatedFrom, type NetworkPolicy } from "../api/network-policy.ts";
+import { ROLL_OUT, type Part, type PartKind } from "./part.ts";
+
+/** The SegmentPolicy as the owner of what is generated from it. */
+export interface Owner {
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** One write to the API server, in the order in which they have to happen. */
+export type Step =
+  | { readonly action: "create"; readonly part: Part }
+  | { readonly action: "update"; readonly part: Part; readonly uid: string }
+  | { readonly action: "delete"; readonly name: string; readonly uid: string };
+
+export interface Plan {
+  readonly steps: readonly Step[];
+  /** Names that we would need but that are somebody else's. They are not touched. */
+  readonly conflicts: readonly string[];
+}
+
+/**
+ * What has to be written so that one namespace holds exactly `parts` of `owner`. `observed` are all the namespace's
+ * NetworkPolicies. Upserts come first, in the order of roll-out; what is no longer wanted goes last, the other way
+ * round: so a connection allowed before and after is never denied in between.
+ */
+export function plan(owner: Owner, parts: readonly Part[], observed: readonly NetworkPolicy[]): Plan {
+  const byName = new Map(observed.map((policy) => [policy.metadata.name, policy]));
+  const wanted = new Set(parts.map(({ name }) => name));
+  const steps: Step[] = [];
+  const conflicts: string[] = [];
+  for (const part of parts.toSorted((a, b) => ROLL_OUT[a.kind] - ROLL_OUT[b.kind])) {
+    const found = byName.get(part.name);
+    if (found === undefined) steps.push({ action: "create", part });
+    else if (!isOurs(found, owner)) conflicts.push(part.name);
+    else if (!holds(found, part, owner)) steps.push({ action: "update", part, uid: found.metadata.uid });
+  }
+  const leftovers = observed.filter((policy) => !wanted.has(policy.metadata.name) && isOurs(policy, owner));
+  return { steps: [...steps, ...removal(leftovers)], conflicts };
+}
+
+/** Deletes of generated NetworkPolicies in the order that cuts nothing: `default` first, quarantine last. */
+export function removal(policies: readonly NetworkPolicy[]): readonly Step[] {
+  return policies
+    .filter(({ metadata }) => !metadata.deleting)
+    .toSorted((a, b) => ROLL_OUT[kindOf(b)] - ROLL_OUT[kindOf(a)] || compare(a.metadata.name, b.metadata.name))
+    .map(({ metadata }) => ({ action: "delete", name: metadata.name, uid: metadata.uid }));
+}
+
+/**
+ * Whether we wrote it for this SegmentPolicy. The owner's uid does not matter: after a restore from a backup the
+ * SegmentPolicy has a new one. Either the label or the owner reference is enough, so that an edited label is drift.
+ */
+export function isOurs(policy: NetworkPolicy, owner: Pick<Owner, "name">): boolean {
+  if (generatedFrom(policy) === owner.name) return true;
+  return controllerOf(policy.metadata) === owner.name && policy.metadata.labels[MANAGED_BY_LABEL] === "tierwall";
+}
+
+/** The SegmentPolicy that the object's controller reference names. */
+export function controllerOf({ ownerReferences }: ObjectMeta): string | undefined {
+  return ownerReferences.find(({ kind, controller }) => kind === "SegmentPolicy" && controller === true)?.name;
+}
+
+/** Labels of a generated NetworkPolicy. None is copied from the SegmentPolicy: Argo CD would take the copy for its own. */
+export function partLabels(part: Pick<Part, "kind" | "tier">, owner: Pick<Owner, "name">): Labels {
+  return {
+    [MANAGED_BY_LABEL]: "tierwall",
+    [POLICY_LABEL]: owner.name,
+    [PART_LABEL]: part.kind,
+    ...(part.tier !== undefined && { [TIER_LABEL]: part.tier }),
+  };
+}
+
+function holds(found: NetworkPolicy, part: Part, owner: Owner): boolean {
+  const labels = partLabels(part, owner);
+  const owned = found.metadata.ownerReferences.some(({ uid, controller }) => uid === owner.uid && controller === true);
+  return owned
+    && found.unreadable.length === 0
+    && Object.entries(labels).every(([key, value]) => found.metadata.labels[key] === value)
+    && canonicalJson(found.spec) === canonicalJson(part.spec);
+}
+
+/** By its label; an object whose label was edited away counts as `default`: taking that away first only widens. */
+function kindOf({ metadata }: NetworkPolicy): PartKind {
+  const label = metadata.labels[PART_LABEL];
+  return label === "quarantine" || label === "tier" ? label : "default";
+}

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+
+import { readSegmentPolicy } from "../../../operator/api/segment-policy-parser.ts";
+import type { SegmentPolicy, SegmentPolicyStatus } from "../../../operator/api/segment-policy.ts";
+import { DEFAULT_GRACE, judgeEnforcement, type NodeEvidence } from "../../../operator/status/enforcement.ts";
+import { policyStatus, type Outcome } from "../../../operator/status/policy-status.ts";
+
+const NOW = Date.parse("2026-01-01T00:10:00Z");
+const now = "2026-01-01T00:10:00Z";
+
+function policy(spec: object, status: object = {}): SegmentPolicy {
+  return readSegmentPolicy({ metadata: { name: "shop", generation: 3 }, spec: { namespaceSelector: { matchLabels: { a: "b" } }, ...spec }, status });
+}
+
+const outcome: Outcome = {
+  generation: 3, namespaces: { matched: 2, applied: 2 }, networkPolicies: 10, placed: true, conflicts: [], failures: [], unknownFacts: [],
+};
+
+function node(name: string, change: Partial<NodeEvidence> & { confirmed?: number; state?: "Enforced" | "Failed"; revision?: string } = {}): NodeEvidence {
+  const { confirmed, state = "Enforced", revision = "r", ...rest } = change;
+  const policies = confirmed === undefined ? [] : [{ name: "shop", generation: confirmed, revision, state, message: "iptables-restore: line 3 failed" }];
+  return {
+    name, ready: true, createdAt: 0, expected: { generation: 3, revision: "r" }, pendingSince: NOW - 1_000,
+    report: { name, uid: "u", status: { conditions: [], policies } }, ...rest,
+  };
+}
+
+/** The conditions in one line each, `Type=Status/Reason`. */
+function told(status: SegmentPolicyStatus): readonly string[] {
+  return status.conditions.map(({ type, status: value, reason }) => `${type}=${value}/${reason}`);
+}
+
+const tiers = [{ name: "db", pods: 1 }];
+const judge = (nodes: readonly NodeEvidence[], wasEnforced = false) => judgeEnforcement("shop", nodes, wasEnforced, DEFAULT_GRACE, NOW);
+const good = [node("a", { confirmed: 3 }), node("b", { confirmed: 3 })];
+
+describe("policy status", () => {
+  const cases: readonly { name: string; given?: SegmentPolicy; outcome?: Partial<Outcome>; nodes?: readonly NodeEvidence[] | "unmanaged"; pods?: number; expected: readonly string[] }[] = [
+    { name: "is Ready once every node has confirmed", expected: ["Ready=True/Enforced", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=True/Enforced"] },
+    { name: "waits while a node has confirmed an older generation", nodes: [node("a", { confirmed: 3 }), node("b", { confirmed: 2 })], expected: ["Ready=False/WaitingForNodes", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/WaitingForNodes", "Reconciling=True/Progressing"] },
+    { name: "waits while a node has confirmed other rules of the same generation", nodes: [node("a", { confirmed: 3, revision: "old" })], expected: ["Ready=False/WaitingForNodes", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/WaitingForNodes", "Reconciling=True/Progressing"] },
+    { name: "does not wait for a node that is not ready", nodes: [node("a", { confirmed: 3 }), node("b", { ready: false })], expected: ["Ready=True/Enforced", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=True/Enforced"] },
+    { name: "is Degraded when a node reports a failure", nodes: [node("a", { confirmed: 3 }), node("b", { confirmed: 3, state: "Failed" })], expected: ["Ready=False/NodesFailing", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/NodesFailing", "Reconciling=True/ProgressingWithRetry", "Degraded=True/NodesFailing"] },
+    { name: "is Ready without asking nodes when the CNI enforces", nodes: "unmanaged", expected: ["Ready=True/Applied", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=Unknown/NotManaged"] },
+    { name: "is in progress while NetworkPolicies are being written", outcome: { placed: false, namespaces: { matched: 2, applied: 1 } }, expected: ["Ready=False/Progressing", "Accepted=True/Valid", "PoliciesApplied=False/Progressing", "Enforced=False/Progressing", "Reconciling=True/Progressing"] },
+    { name: "retries when a namespace refuses", outcome: { placed: false, failures: [{ namespace: "x", message: "quota" }] }, expected: ["Ready=False/WriteFailed", "Accepted=True/Valid", "PoliciesApplied=False/WriteFailed", "Enforced=False/Progressing", "Reconciling=True/ProgressingWithRetry"] },
+    { name: "names a NetworkPolicy that is in the way", outcome: { placed: false, conflicts: ["ns/shop-db-1"] }, expected: ["Ready=False/NameConflict", "Accepted=True/Valid", "PoliciesApplied=False/NameConflict", "Enforced=False/Progressing", "Reconciling=True/ProgressingWithRetry", "Warnings=True/NameConflict"] },
+    { name: "is Stalled for a field that is not built yet", given: policy({ mode: "Audit" }), expected: ["Ready=False/NotImplemented", "Accepted=False/NotImplemented", "PoliciesApplied=False/NotImplemented", "Enforced=False/NotImplemented", "Stalled=True/NotImplemented"] },
+    { name: "warns of a tier without pods and stays Ready", pods: 0, expected: ["Ready=True/Enforced", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=True/Enforced", "Warnings=True/TierWithoutPods"] },
+  ];
+  for (const { name, given = policy({}), outcome: change = {}, nodes = good, pods = 1, expected } of cases) {
+    it(name, () => {
+      const enforcement = nodes === "unmanaged" ? undefined : judge(nodes);
+      const status = policyStatus(given, { outcome: { ...outcome, ...change }, enforcement, tiers: tiers.map((tier) => ({ ...tier, pods })) }, now);
+      assert.deepEqual(told(status), expected);
+      assertContract(status);
+    });
+  }
+
+  it("says in one sentence what holds where", () => {
+    const status = policyStatus(policy({}), { outcome, enforcement: judge(good), tiers }, now);
+    assert.equal(status.conditions[0]?.message, "10 policies in 2 namespaces, enforced on 2 of 2 nodes");
+    assert.equal(status.nodes?.summary, "2/2");
+  });
+
+  it("moves lastTransitionTime only with the status of the condition", () => {
+    const earlier = "2025-12-31T00:00:00Z";
+    const before = policy({}, { conditions: [
+      { type: "Ready", status: "True", reason: "Other", message: "", lastTransitionTime: earlier },
+      { type: "Enforced", status: "False", reason: "x", message: "", lastTransitionTime: earlier },
+    ] });
+    const status = policyStatus(before, { outcome, enforcement: judge(good), tiers }, now);
+    const timeOf = (type: string) => status.conditions.find((condition) => condition.type === type)?.lastTransitionTime;
+    assert.deepEqual([timeOf("Ready"), timeOf("Enforced")], [earlier, now]);
+  });
+});
+
+describe("enforcement", () => {
+  it("stays enforced while a newcomer is within its grace, and not a moment longer", () => {
+    const late = (ms: number) => judge([node("a", { confirmed: 3 }), node("b", { pendingSince: NOW - ms })], true);
+    assert.deepEqual([late(29_999).enforced, late(30_000).enforced, late(30_000).degraded], [true, false, true]);
+    assert.equal(late(10_000).nextChangeAt, NOW + 20_000);
+  });
+
+  it("gives a Node that has just joined five minutes", () => {
+    const { degraded } = judge([node("b", { pendingSince: NOW - 60_000, createdAt: NOW - 100_000 })], true);
+    assert.equal(degraded, false);
+  });
+
+  it("names at most five nodes, the failing before the unreachable", () => {
+    const many = Array.from({ length: 8 }, (_, index) => node(`n${index}`, index < 4 ? { ready: false } : { confirmed: 3, state: "Failed" }));
+    assert.deepEqual(judge(many).nodes.failing.map(({ name }) => name), ["n4", "n5", "n6", "n7", "n0"]);
+  });
+});
+
+function assertContract({ conditions, observedGeneration }: SegmentPolicyStatus): void {
+  const types = conditions.map(({ type }) => type);
+  assert.equal(new Set(types).size, types.length, "a type appears once");
+  assert.ok(types.includes("Ready"));
+  assert.ok(!(types.includes("Reconciling") && types.includes("Stalled")));
+  assert.ok(conditions.every((condition) => condition.observedGeneration === observedGeneration));
+}
