@@ -1,3 +1,4 @@
+import { canonicalJson } from "./canonical-json.ts";
 import { readCondition } from "./condition.ts";
 import type { LabelSelector } from "./label-selector.ts";
 import { readMeta, readSelector } from "./meta-parser.ts";
@@ -20,6 +21,7 @@ export function readSegmentPolicy(object: unknown): SegmentPolicy {
     metadata: readMeta(root),
     verdict: judgeSpec(root.at("spec")),
     status: root.at("status").or(readStatus, { observedGeneration: -1, conditions: [] }),
+    statusText: canonicalJson(root.at("status").value ?? {}),
     finalizers: root.at("metadata").at("finalizers").or((list) => list.each((item) => item.text()), []),
   };
 }

@@ -8,6 +8,8 @@ export interface SegmentPolicy {
   readonly metadata: ObjectMeta;
   readonly verdict: SpecVerdict;
   readonly status: SegmentPolicyStatus;
+  /** The whole status as canonical JSON: whether it has to be written is a comparison of texts. */
+  readonly statusText: string;
   /** Finalizers decide what a deletion does with the generated objects (`orphan` keeps them). */
   readonly finalizers: readonly string[];
 }

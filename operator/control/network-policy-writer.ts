@@ -1,0 +1,13 @@
+import type { NetworkPolicy } from "../api/network-policy.ts";
+import type { Part } from "../compile/part.ts";
+import type { Owner } from "../compile/plan.ts";
+
+/** What a reconcile writes: three verbs, each on one NetworkPolicy. */
+export interface NetworkPolicyWriter {
+  /** @throws ApiError 409 if the name is taken: nothing is adopted by accident */
+  create(namespace: string, part: Part, owner: Owner): Promise<NetworkPolicy>;
+  /** Server-side apply onto the object with this uid. @throws ApiError 409 if it is another object by now */
+  update(namespace: string, part: Part, owner: Owner, uid: string): Promise<NetworkPolicy>;
+  /** Succeeds also if it is gone already. @throws ApiError 409 if the name is another object's by now */
+  remove(namespace: string, name: string, uid: string): Promise<void>;
+}

@@ -1,0 +1,110 @@
+import type { NetworkPolicy } from "../api/network-policy.ts";
+import { generatedFrom } from "../api/network-policy.ts";
+import { controllerOf } from "../compile/plan.ts";
+
+/** A write of ours that the watch has not shown yet; `policy` is `undefined` for a delete. */
+interface OwnWrite {
+  readonly policy: NetworkPolicy | undefined;
+  readonly uid: string;
+}
+
+/**
+ * All NetworkPolicies of the cluster by namespace, in two readings. *Observed* is what the watch has shown and what
+ * resolve works from. *Current* adds our own writes that the watch has yet to show, so that a reconcile between a write
+ * and its echo does not write again.
+ */
+export class PolicyView {
+  readonly #observed = new Map<string, Map<string, NetworkPolicy>>();
+  readonly #writes = new Map<string, Map<string, OwnWrite>>();
+  /** By SegmentPolicy, the namespaces that hold (or may still hold) something generated from it. */
+  readonly #namespacesOf = new Map<string, Set<string>>();
+
+  /** Takes in what the watch showed. */
+  observe(policy: NetworkPolicy): void {
+    const { namespace, name } = policy.metadata;
+    member(this.#observed, namespace).set(name, policy);
+    this.#remember(policy);
+    const write = this.#writes.get(namespace)?.get(name);
+    if (write === undefined) return;
+    const echoed = write.policy === undefined
+      ? policy.metadata.uid !== write.uid
+      : isAtLeast(policy.metadata.resourceVersion, write.policy.metadata.resourceVersion);
+    if (echoed) this.#forgetWrite(namespace, name);
+  }
+
+  observeDeleted(policy: NetworkPolicy): void {
+    const { namespace, name, uid } = policy.metadata;
+    this.#observed.get(namespace)?.delete(name);
+    if (this.#writes.get(namespace)?.get(name)?.uid === uid) this.#forgetWrite(namespace, name);
+  }
+
+  /** The API server has answered a create or an update with this object. */
+  wrote(policy: NetworkPolicy): void {
+    const { namespace, name, uid, resourceVersion } = policy.metadata;
+    const seen = this.#observed.get(namespace)?.get(name);
+    if (seen !== undefined && isAtLeast(seen.metadata.resourceVersion, resourceVersion)) return;
+    member(this.#writes, namespace).set(name, { policy, uid });
+    this.#remember(policy);
+  }
+
+  /** The API server has confirmed a delete. */
+  removed(namespace: string, name: string, uid: string): void {
+    if (this.#observed.get(namespace)?.get(name)?.metadata.uid !== uid) this.#forgetWrite(namespace, name);
+    else member(this.#writes, namespace).set(name, { policy: undefined, uid });
+  }
+
+  observedIn(namespace: string): readonly NetworkPolicy[] {
+    return [...(this.#observed.get(namespace)?.values() ?? [])];
+  }
+
+  currentIn(namespace: string): readonly NetworkPolicy[] {
+    const current = new Map(this.#observed.get(namespace));
+    for (const [name, { policy }] of this.#writes.get(namespace) ?? []) {
+      if (policy === undefined) current.delete(name);
+      else current.set(name, policy);
+    }
+    return [...current.values()];
+  }
+
+  /** Namespaces that may hold NetworkPolicies generated from SegmentPolicy `name`. */
+  namespacesOf(name: string): ReadonlySet<string> {
+    return this.#namespacesOf.get(name) ?? new Set();
+  }
+
+  /** Drops what is remembered of a SegmentPolicy of which nothing is left. */
+  forget(name: string): void {
+    this.#namespacesOf.delete(name);
+  }
+
+  #remember(policy: NetworkPolicy): void {
+    for (const owner of ownersOf(policy)) memberSet(this.#namespacesOf, owner).add(policy.metadata.namespace);
+  }
+
+  #forgetWrite(namespace: string, name: string): void {
+    const writes = this.#writes.get(namespace);
+    writes?.delete(name);
+    if (writes?.size === 0) this.#writes.delete(namespace);
+  }
+}
+
+/** The SegmentPolicies that a NetworkPolicy may have been generated from: by label, and by owner reference. */
+export function ownersOf(policy: NetworkPolicy): ReadonlySet<string> {
+  return new Set([generatedFrom(policy), controllerOf(policy.metadata)].filter((name) => name !== undefined));
+}
+
+/** Resource versions are integers of growing size (stated by the API conventions since Kubernetes 1.35). */
+function isAtLeast(seen: string, wanted: string): boolean {
+  return seen.length === wanted.length ? seen >= wanted : seen.length > wanted.length;
+}
+
+function member<K, V>(maps: Map<string, Map<K, V>>, key: string): Map<K, V> {
+  const found = maps.get(key) ?? new Map<K, V>();
+  maps.set(key, found);
+  return found;
+}
+
+function memberSet(sets: Map<string, Set<string>>, key: string): Set<string> {
+  const found = sets.get(key) ?? new Set<string>();
+  sets.set(key, found);
+  return found;
+}

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+
+import { parse } from "yaml";
+
+import { readSegmentPolicy } from "../../../operator/api/segment-policy-parser.ts";
+
+function verdict(yaml: string): string {
+  const spec: unknown = parse(`{namespaceSelector: {matchLabels: {a: b}}, ${yaml}}`);
+  const judged = readSegmentPolicy({ metadata: { name: "p" }, spec }).verdict;
+  return judged.accepted ? "accepted" : `${judged.reason}: ${judged.message}`;
+}
+
+describe("reading a SegmentPolicy", () => {
+  const cases: readonly { name: string; yaml: string; says: RegExp }[] = [
+    { name: "accepts the language of the README", yaml: "tiers: [{name: db, ingress: [{from: [{tier: db}], ports: [{port: 5432}]}]}]", says: /^accepted$/ },
+    { name: "accepts a default that is written out", yaml: "boundary: Namespace, mode: Enforce, suspend: false, policyTypes: [Egress, Ingress]", says: /^accepted$/ },
+    { name: "names an undeclared tier and where it stands", yaml: "tiers: [{name: db, ingress: [{from: [{tier: bakend}]}]}]", says: /^Invalid: spec\.tiers\[0\]\.ingress\[0\]\.from\[0\]\.tier: no tier "bakend"; declared: db$/ },
+    { name: "refuses an empty from", yaml: "tiers: [{name: db, ingress: [{from: []}]}]", says: /^Invalid: spec\.tiers\[0\]\.ingress\[0\]\.from: must be a list with at least one peer; for no restriction write \[\{anywhere: \{\}\}\]/ },
+    { name: "refuses a missing from", yaml: "tiers: [{name: db, ingress: [{ports: [{port: 1}]}]}]", says: /^Invalid: spec\.tiers\[0\]\.ingress\[0\]\.from: must be a list; it is missing$/ },
+    { name: "refuses empty ports", yaml: "tiers: [{name: db, ingress: [{from: [{tier: db}], ports: []}]}]", says: /^Invalid: .*ports: must be a list with at least one port; leave it out for every port/ },
+    { name: "refuses anywhere beside another peer", yaml: "tiers: [{name: db, ingress: [{from: [{anywhere: {}}, {tier: db}]}]}]", says: /^Invalid: .*anywhere must be the rule's only peer$/ },
+    { name: "refuses a peer of two kinds", yaml: "tiers: [{name: db, ingress: [{from: [{tier: db, podSelector: {}}]}]}]", says: /^Invalid: spec\.tiers\[0\]\.ingress\[0\]\.from\[0\]: must be exactly one of/ },
+    { name: "refuses a tier that is declared twice", yaml: "tiers: [{name: db}, {name: db}]", says: /^Invalid: spec\.tiers\[1\]\.name: tier "db" is declared twice$/ },
+    { name: "refuses a field it does not know", yaml: "tiers: [{name: db, ingres: []}]", says: /^Invalid: spec\.tiers\[0\]\.ingres: unknown field; known here: / },
+    { name: "refuses an endPort below its port", yaml: "tiers: [{name: db, ingress: [{from: [{tier: db}], ports: [{port: 9, endPort: 8}]}]}]", says: /^Invalid: .*ports\[0\]\.endPort: needs a numeric port that is not above it$/ },
+    { name: "says NotImplemented for boundary Segment", yaml: "boundary: Segment", says: /^NotImplemented: spec\.boundary: / },
+    { name: "says NotImplemented for one direction", yaml: "policyTypes: [Ingress]", says: /^NotImplemented: spec\.policyTypes: / },
+    { name: "says NotImplemented for Audit", yaml: "mode: Audit", says: /^NotImplemented: spec\.mode: / },
+    { name: "says NotImplemented for suspend", yaml: "suspend: true", says: /^NotImplemented: spec\.suspend: / },
+    { name: "says NotImplemented for assertions", yaml: "assertions: [{expect: Deny}]", says: /^NotImplemented: spec\.assertions: / },
+    { name: "says NotImplemented for a tier's namespaceSelector", yaml: "tiers: [{name: db, namespaceSelector: {}}]", says: /^NotImplemented: spec\.tiers\[0\]\.namespaceSelector: / },
+    { name: "says NotImplemented for kubeAPIServer", yaml: "tiers: [{name: db, egress: [{to: [{kubeAPIServer: {}}]}]}]", says: /^NotImplemented: spec\.tiers\[0\]\.egress\[0\]\.to\[0\]\.kubeAPIServer: / },
+    { name: "says NotImplemented for nodes", yaml: "tiers: [{name: db, egress: [{to: [{nodes: {}}]}]}]", says: /^NotImplemented: .*\.nodes: / },
+  ];
+  for (const { name, yaml, says } of cases) it(name, () => assert.match(verdict(yaml), says));
+
+  it("takes the quarantine label in both forms, and off", () => {
+    const quarantine = (label: string) => {
+      const { verdict: judged } = readSegmentPolicy({ metadata: { name: "p" }, spec: { namespaceSelector: { matchLabels: { a: "b" } }, quarantineLabel: label } });
+      return judged.accepted ? judged.spec.quarantine : "refused";
+    };
+    assert.deepEqual([quarantine("a/b"), quarantine("a/b=c"), quarantine("")], [{ key: "a/b", value: undefined }, { key: "a/b", value: "c" }, undefined]);
+  });
+});

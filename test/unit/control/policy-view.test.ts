@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+
+import { readNetworkPolicy } from "../../../operator/api/network-policy-parser.ts";
+import { PolicyView } from "../../../operator/control/policy-view.ts";
+
+const policy = (uid: string, resourceVersion: string) => readNetworkPolicy({
+  metadata: { name: "p", namespace: "ns", uid, resourceVersion, labels: { "tierwall.io/policy": "shop" }, managedFields: [{ manager: "tierwall" }] },
+  spec: { podSelector: {} },
+});
+const versions = (view: PolicyView) => ({
+  current: view.currentIn("ns").map(({ metadata }) => metadata.resourceVersion),
+  observed: view.observedIn("ns").map(({ metadata }) => metadata.resourceVersion),
+});
+
+describe("policy view", () => {
+  it("counts a write of ours before the watch shows it", () => {
+    const view = new PolicyView();
+    view.wrote(policy("a", "10"));
+    assert.deepEqual(versions(view), { current: ["10"], observed: [] });
+    view.observe(policy("a", "10"));
+    assert.deepEqual(versions(view), { current: ["10"], observed: ["10"] });
+  });
+
+  it("is not set back by an older event that arrives after our write", () => {
+    const view = new PolicyView();
+    view.observe(policy("a", "8"));
+    view.wrote(policy("a", "10"));
+    view.observe(policy("a", "9"));
+    assert.deepEqual(versions(view), { current: ["10"], observed: ["9"] });
+    view.observe(policy("a", "11"));
+    assert.deepEqual(versions(view), { current: ["11"], observed: ["11"] });
+  });
+
+  it("compares resource versions as numbers", () => {
+    const view = new PolicyView();
+    view.wrote(policy("a", "10"));
+    view.observe(policy("a", "9"));
+    assert.deepEqual(versions(view).current, ["10"]);
+  });
+
+  it("counts a delete of ours at once, and lets a new object of that name in", () => {
+    const view = new PolicyView();
+    view.observe(policy("a", "8"));
+    view.removed("ns", "p", "a");
+    assert.deepEqual(versions(view), { current: [], observed: ["8"] });
+    view.observe(policy("b", "12"));
+    assert.deepEqual(versions(view), { current: ["12"], observed: ["12"] });
+  });
+
+  it("remembers where something of a SegmentPolicy is until it is told to forget", () => {
+    const view = new PolicyView();
+    view.observe(policy("a", "8"));
+    view.observeDeleted(policy("a", "9"));
+    assert.deepEqual([...view.namespacesOf("shop")], ["ns"]);
+    view.forget("shop");
+    assert.deepEqual([...view.namespacesOf("shop")], []);
+  });
+});
