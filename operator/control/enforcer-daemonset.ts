@@ -1,5 +1,6 @@
 import { MANAGED_BY_LABEL, type OwnerReference } from "../api/meta.ts";
 import type { Settings } from "../api/settings.ts";
+import type { ApiObject } from "../kube/apply.ts";
 
 export const ENFORCER_NAME = "tierwall-enforcer";
 /** Of the projected token by which an enforcer shows itself to the operator's stream. */
@@ -18,7 +19,7 @@ export interface EnforcerPlacement {
 }
 
 /** The DaemonSet that puts one enforcer on every Linux node, as plain JSON for server-side apply. */
-export function enforcerDaemonSet(settings: Settings, placement: EnforcerPlacement): Readonly<Record<string, unknown>> {
+export function enforcerDaemonSet(settings: Settings, placement: EnforcerPlacement): ApiObject & { readonly spec: unknown } {
   const { namespace, owner } = placement;
   return {
     apiVersion: "apps/v1",

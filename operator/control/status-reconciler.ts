@@ -51,6 +51,10 @@ export class StatusReconciler {
     this.#now = deps.now;
   }
 
+  outcomeOf(name: string): Outcome | undefined {
+    return this.#outcomes.get(name)?.outcome;
+  }
+
   setOutcome(name: string, outcome: Outcome): void {
     const before = this.#outcomes.get(name);
     const since = before?.outcome.generation === outcome.generation ? before.since : this.#now();

@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+
+import { canonicalJson } from "../api/canonical-json.ts";
+import { FIELD_MANAGER, type OwnerReference } from "../api/meta.ts";
+import { Reader } from "../api/reader.ts";
+import type { Settings } from "../api/settings.ts";
+import { hasStatus } from "../kube/api-error.ts";
+import { applyPatch, deleteObject, type ApiObject } from "../kube/apply.ts";
+import type { ApiClient } from "../kube/client.ts";
+import { DAEMON_SETS, DEPLOYMENTS, objectPath, SERVICES, type Resource } from "../kube/resource.ts";
+import { ENFORCER_NAME, enforcerDaemonSet, type EnforcerPlacement } from "./enforcer-daemonset.ts";
+import type { EnforcementMode } from "./enforcement-mode.ts";
+
+export const OPERATOR_NAME = "tierwall-operator";
+/** Of the wish that a DaemonSet was written from: equal means there is nothing to write. */
+export const WISH_ANNOTATION = "tierwall.io/wish";
+
+/** What is kept of a DaemonSet: enough to see another CNI's, and whether ours is as we wrote it. */
+export interface DaemonSetSummary {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly generation: number;
+  readonly wish: string;
+}
+
+/** @throws ReadError */
+export function readDaemonSet(object: unknown): DaemonSetSummary {
+  const meta = new Reader(object).at("metadata");
+  const annotations = meta.at("annotations");
+  return {
+    namespace: meta.at("namespace").text(),
+    name: meta.at("name").text(),
+    uid: meta.at("uid").text(),
+    generation: meta.at("generation").or((reader) => reader.integer(), 0),
+    wish: annotations.present ? annotations.at(WISH_ANNOTATION).or((reader) => reader.text(), "") : "",
+  };
+}
+
+/** The enforcers cannot be placed: something of the operator's own installation is missing. */
+export class PlacementError extends Error {}
+
+export interface EnforcerReconcilerOptions {
+  readonly client: ApiClient;
+  readonly settings: Settings;
+  readonly namespace: string;
+  readonly mode: () => EnforcementMode;
+  readonly current: () => DaemonSetSummary | undefined;
+  readonly isLeader: () => boolean;
+  /** `<host>:<port>` for enforcers to dial, instead of the Service's address: for an operator outside the cluster. */
+  readonly advertise: string | undefined;
+}
+
+/** Keeps the enforcers' DaemonSet as the settings want it: there when enforcement is ours, gone when it is not. */
+export class EnforcerReconciler {
+  readonly #options: EnforcerReconcilerOptions;
+  /** The DaemonSet's generation after our last write: a later one is somebody's edit. */
+  #written: { readonly wish: string; readonly generation: number } | undefined;
+
+  constructor(options: EnforcerReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** @throws ApiError, PlacementError */
+  async reconcile(): Promise<void> {
+    const { client, settings, namespace, mode, current, isLeader } = this.#options;
+    if (!isLeader()) return;
+    const found = current();
+    if (!mode().managed) {
+      if (found !== undefined) await deleteObject(client, DAEMON_SETS, { namespace, name: ENFORCER_NAME }, found.uid);
+      return;
+    }
+    const manifest = enforcerDaemonSet(settings, await this.#placement());
+    const wish = createHash("sha256").update(canonicalJson(manifest)).digest("hex").slice(0, 16);
+    const asWritten = this.#written === undefined || this.#written.generation === found?.generation;
+    if (found?.wish === wish && asWritten) return;
+    const answer = await applyPatch(client, DAEMON_SETS, withWish(manifest, wish), { fieldManager: FIELD_MANAGER, force: true });
+    this.#written = { wish, generation: readDaemonSet(answer).generation };
+  }
+
+  async #placement(): Promise<EnforcerPlacement> {
+    const { settings, namespace, advertise } = this.#options;
+    const deployment = await this.#own(DEPLOYMENTS);
+    const container = deployment?.at("spec").at("template").at("spec").at("containers").list()[0];
+    const image = settings.enforcerImage === "" ? container?.at("image").text() : settings.enforcerImage;
+    if (image === undefined) throw new PlacementError(`Deployment ${namespace}/${OPERATOR_NAME} is not there to take the image from: set enforcerImage`);
+    return {
+      namespace,
+      image,
+      imagePullPolicy: container?.at("imagePullPolicy").or((reader) => reader.text(), "IfNotPresent") ?? "IfNotPresent",
+      operator: advertise ?? `${await this.#clusterIP()}:${settings.ports.stream}`,
+      owner: deployment === undefined ? undefined : ownerReference(deployment),
+    };
+  }
+
+  async #clusterIP(): Promise<string> {
+    const { namespace } = this.#options;
+    const service = await this.#own(SERVICES);
+    const address = service?.at("spec").at("clusterIP").or((reader) => reader.text(), "") ?? "";
+    if (address === "" || address === "None") throw new PlacementError(`Service ${namespace}/${OPERATOR_NAME} has no cluster IP for the enforcers to dial`);
+    return address;
+  }
+
+  async #own(resource: Resource): Promise<Reader | undefined> {
+    const { client, namespace } = this.#options;
+    try {
+      return new Reader(await client.request({ method: "GET", path: objectPath(resource, { namespace, name: OPERATOR_NAME }) }));
+    } catch (error) {
+      if (hasStatus(error, 404)) return undefined;
+      throw error;
+    }
+  }
+}
+
+function withWish(manifest: ApiObject, wish: string): ApiObject {
+  return { ...manifest, metadata: { ...manifest.metadata, annotations: { [WISH_ANNOTATION]: wish } } };
+}
+
+function ownerReference(deployment: Reader): OwnerReference {
+  const uid = deployment.at("metadata").at("uid").text();
+  return { apiVersion: "apps/v1", kind: "Deployment", name: OPERATOR_NAME, uid, controller: true };
+}

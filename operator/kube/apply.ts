@@ -1,0 +1,59 @@
+import { hasStatus } from "./api-error.ts";
+import type { ApiClient } from "./client.ts";
+import { collectionPath, objectPath, type ObjectName, type Resource } from "./resource.ts";
+
+/** What every object we send has; the rest of it is sent as it is. */
+export interface ApiObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: SentMeta;
+}
+
+export interface SentMeta extends ObjectName {
+  readonly uid?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly unknown[];
+}
+
+export interface ApplyOptions {
+  readonly fieldManager: string;
+  /** Take over fields that another manager owns; without it that is a 409. */
+  readonly force?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws ApiError 409 AlreadyExists if the name is taken: create never adopts. */
+export function create(client: ApiClient, resource: Resource, object: ApiObject, options: Omit<ApplyOptions, "force">): Promise<unknown> {
+  const { fieldManager, signal } = options;
+  const path = collectionPath(resource, object.metadata.namespace);
+  return client.request({ method: "POST", path, query: { fieldManager, fieldValidation: "Strict" }, body: object, ...(signal && { signal }) });
+}
+
+/** Server-side apply. With `metadata.uid` it only ever changes that very object. @throws ApiError 409 for another uid */
+export function applyPatch(client: ApiClient, resource: Resource, object: ApiObject, options: ApplyOptions): Promise<unknown> {
+  return patch(client, objectPath(resource, object.metadata), object, options);
+}
+
+/** Server-side apply of the status subresource. */
+export function applyStatus(client: ApiClient, resource: Resource, object: ApiObject, options: ApplyOptions): Promise<unknown> {
+  return patch(client, objectPath(resource, object.metadata, "status"), object, options);
+}
+
+/** Deletes the object with this uid; succeeds if it is gone already. @throws ApiError 409 if the name is another object's */
+export async function deleteObject(
+  client: ApiClient, resource: Resource, name: ObjectName, uid: string, signal?: AbortSignal,
+): Promise<void> {
+  const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid } };
+  try {
+    await client.request({ method: "DELETE", path: objectPath(resource, name), body, ...(signal && { signal }) });
+  } catch (error) {
+    if (!hasStatus(error, 404)) throw error;
+  }
+}
+
+function patch(client: ApiClient, path: string, body: ApiObject, { fieldManager, force = false, signal }: ApplyOptions): Promise<unknown> {
+  const query = { fieldManager, force: String(force), fieldValidation: "Strict" };
+  // JSON is YAML, and this is the only media type of apply that every supported server knows.
+  return client.request({ method: "PATCH", path, query, body, contentType: "application/apply-patch+yaml", ...(signal && { signal }) });
+}

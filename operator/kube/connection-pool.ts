@@ -1,0 +1,45 @@
+import type { RequestOptions } from "node:https";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { Agent, type Dispatcher } from "undici";
+
+export interface Connection {
+  readonly dispatcher: Dispatcher;
+  /** The credentials of this request; never logged. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * Connections to one API server that are kept open and shared. client-node gives the credentials; the dispatcher it
+ * would give is a new one for each request, which costs a TLS handshake every time.
+ */
+export class ConnectionPool {
+  readonly #config: KubeConfig;
+  #current: { readonly key: string; readonly dispatcher: Dispatcher } | undefined;
+
+  constructor(config: KubeConfig) {
+    this.#config = config;
+  }
+
+  /** Asked for every request: tokens are renewed while we run, and a renewed client certificate needs new connections. */
+  async connection(): Promise<Connection> {
+    const options: RequestOptions = {};
+    await this.#config.applyToHTTPSOptions(options);
+    const { ca, cert, key, rejectUnauthorized, servername } = options;
+    const identity = [ca, cert, key, rejectUnauthorized, servername].map(String).join("\n");
+    if (this.#current?.key !== identity) {
+      const retired = this.#current?.dispatcher;
+      const given = Object.entries({ ca, cert, key, rejectUnauthorized, servername }).filter(([, value]) => value !== undefined);
+      this.#current = { key: identity, dispatcher: new Agent({ connect: Object.fromEntries(given) }) };
+      // Ends when what is under way on it has ended.
+      void retired?.close();
+    }
+    const headers = Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)] as const);
+    const basic = typeof options.auth === "string" ? [["authorization", `Basic ${Buffer.from(options.auth).toString("base64")}`] as const] : [];
+    return { dispatcher: this.#current.dispatcher, headers: Object.fromEntries([...headers, ...basic]) };
+  }
+
+  async close(): Promise<void> {
+    await this.#current?.dispatcher.destroy();
+    this.#current = undefined;
+  }
+}

@@ -1,0 +1,107 @@
+import { isIP } from "node:net";
+
+import type {
+  LocalPod, PeerSetId, PeerSetKind, PodUid, PolicyId, ResolvedPeers, ResolvedPolicy, ResolvedPort, ResolvedRule,
+} from "../api/node-state.ts";
+import type { IPBlock } from "../api/network-policy.ts";
+import type { Reader } from "../api/reader.ts";
+
+const PROTOCOLS = ["TCP", "UDP", "SCTP"] as const;
+
+/** @throws ReadError */
+export function readPolicy(policy: Reader): ResolvedPolicy {
+  policy.onlyKeys(["id", "segment", "ingress", "egress"]);
+  const segment = policy.at("segment").maybe((reader) => reader.text());
+  return {
+    id: policy.at("id").text() as PolicyId,
+    ...(segment !== undefined && { segment }),
+    ingress: policy.at("ingress").each(readRule),
+    egress: policy.at("egress").each(readRule),
+  };
+}
+
+/** @throws ReadError */
+export function readPod(pod: Reader): LocalPod {
+  pod.onlyKeys(["uid", "namespace", "name", "addresses", "ports", "ingress", "egress"]);
+  return {
+    uid: pod.at("uid").text() as PodUid,
+    namespace: pod.at("namespace").text(),
+    name: pod.at("name").text(),
+    addresses: pod.at("addresses").each(readAddress),
+    ports: pod.at("ports").each((port) => {
+      port.onlyKeys(["name", "protocol", "port"]);
+      return { name: port.at("name").text(), protocol: port.at("protocol").oneOf(PROTOCOLS), port: readNumber(port.at("port")) };
+    }),
+    ingress: pod.at("ingress").each((id) => id.text() as PolicyId),
+    egress: pod.at("egress").each((id) => id.text() as PolicyId),
+  };
+}
+
+/**
+ * A member of a set of the kind. The tools of the kernel would take a host name as well and ask a DNS server for it:
+ * nothing but address literals gets past here.
+ * @throws ReadError
+ */
+export function readMember(member: Reader, kind: PeerSetKind): string {
+  if (kind === "address") return readAddress(member);
+  const [, address, port] = /^([0-9a-f.:]+),(?:tcp|udp|sctp):([0-9]{1,5})$/.exec(member.text()) ?? [];
+  const valid = address !== undefined && isIP(address) !== 0 && Number(port) >= 1 && Number(port) <= 65_535;
+  if (!valid) throw member.wrong("<address>,<tcp|udp|sctp>:<port>");
+  return member.text();
+}
+
+function readRule(rule: Reader): ResolvedRule {
+  rule.onlyKeys(["peers", "ports", "endpoints"]);
+  return {
+    peers: readPeers(rule.at("peers")),
+    ports: rule.at("ports").value === "any" ? "any" : rule.at("ports").each(readPort),
+    endpoints: rule.at("endpoints").each((id) => id.text() as PeerSetId),
+  };
+}
+
+function readPeers(peers: Reader): ResolvedPeers {
+  if (peers.value === "any") return "any";
+  peers.onlyKeys(["sets", "blocks"]);
+  return { sets: peers.at("sets").each((id) => id.text() as PeerSetId), blocks: peers.at("blocks").each(readBlock) };
+}
+
+function readBlock(block: Reader): IPBlock {
+  block.onlyKeys(["cidr", "except"]);
+  const except = block.at("except").maybe((list) => list.each(readNetwork));
+  return { cidr: readNetwork(block.at("cidr")), ...(except !== undefined && { except }) };
+}
+
+function readPort(port: Reader): ResolvedPort {
+  const protocol = port.at("protocol").oneOf(PROTOCOLS);
+  if (port.at("name").present) {
+    port.onlyKeys(["protocol", "name"]);
+    return { protocol, name: port.at("name").text() };
+  }
+  port.onlyKeys(["protocol", "port", "endPort"]);
+  if (port.at("port").present) {
+    const number = readNumber(port.at("port"));
+    const endPort = port.at("endPort").maybe((reader) => reader.integer(number, 65_535));
+    return { protocol, port: number, ...(endPort !== undefined && { endPort }) };
+  }
+  port.onlyKeys(["protocol"]);
+  return { protocol };
+}
+
+function readNumber(port: Reader): number {
+  return port.integer(1, 65_535);
+}
+
+function readAddress(address: Reader): string {
+  const text = address.text();
+  // An IPv6 zone (`%eth0`) is an address to Node, but to no packet filter.
+  if (isIP(text) === 0 || text.includes("%")) throw address.wrong("an IP address");
+  return text;
+}
+
+function readNetwork(network: Reader): string {
+  const text = network.text();
+  const [, address = "", length = ""] = /^([0-9a-fA-F.:]+)\/([0-9]{1,3})$/.exec(text) ?? [];
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  if (length === "" || Number(length) > bits) throw network.wrong("a network such as 10.0.0.0/8");
+  return text;
+}

@@ -1,0 +1,51 @@
+import type { EnforcerSettings } from "../api/enforcer-settings.ts";
+import type {
+  GenerationMark, LocalPod, PeerSetId, PeerSetKind, PodUid, PolicyId, ResolvedPolicy,
+} from "../api/node-state.ts";
+
+/** Version of the messages below. An enforcer refuses a higher one and keeps what is in force. */
+export const PROTOCOL = 1;
+
+/**
+ * One line of `GET /v1/nodes/<node>/stream`. `hello` is first, then `snapshot`; messages are then collected until a
+ * `revision` ends the batch. What a snapshot does not name is gone once its batch is complete.
+ */
+export type StreamMessage =
+  | Hello
+  | { readonly type: "snapshot" }
+  | { readonly type: "policy"; readonly id: PolicyId; readonly policy: ResolvedPolicy | null }
+  | { readonly type: "pod"; readonly uid: PodUid; readonly pod: LocalPod | null }
+  | PeersMessage
+  | { readonly type: "generation"; readonly policy: string; readonly mark: GenerationMark | null }
+  | Revision
+  | { readonly type: "heartbeat" };
+
+export interface Hello {
+  readonly type: "hello";
+  readonly protocol: number;
+  /** Of the operator. */
+  readonly version: string;
+  readonly node: string;
+  readonly settings: EnforcerSettings;
+}
+
+/** Net changes of one set's members, or its end. A large set comes as several messages of one batch. */
+export type PeersMessage =
+  | {
+      readonly type: "peers";
+      readonly id: PeerSetId;
+      readonly kind: PeerSetKind;
+      readonly add: readonly string[];
+      readonly remove: readonly string[];
+    }
+  | { readonly type: "peers"; readonly id: PeerSetId; readonly gone: true };
+
+/** Ends a batch: everything since the last one is to be applied together. */
+export interface Revision {
+  readonly type: "revision";
+  /** Counts the batches of this stream, from 1. */
+  readonly revision: number;
+  /** Resource version, per kind, of what this state was computed from. */
+  readonly versions: Readonly<Record<string, string>>;
+  readonly complete: true;
+}
