@@ -1,2 +1,4 @@
-/** Of this operator and enforcer; `package.json` says the same, and a test holds the two together. */
-export const VERSION = "0.1.0";
+import packageJson from "../package.json" with { type: "json" };
+
+/** Of this operator or enforcer. */
+export const VERSION: string = packageJson.version;

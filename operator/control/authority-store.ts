@@ -2,7 +2,9 @@ import { MANAGED_BY_LABEL } from "../api/meta.ts";
 import { Reader } from "../api/reader.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiClient } from "../kube/client.ts";
-import { bundleOf, createAuthority, rotateAuthority, rotationDue, type Authority, type KeyPair } from "../stream/certificates.ts";
+import {
+  bundleOf, createAuthority, rotateAuthority, rotationDue, type Authority, type KeyPair,
+} from "../stream/certificates.ts";
 
 /** Of the Secret with the CA's key, and of the ConfigMap with what enforcers trust. */
 const NAME = "tierwall-ca";
@@ -65,14 +67,20 @@ export class AuthorityStore {
   }
 
   /** Creates the object, or replaces exactly what was seen of it. @returns false = it has changed meanwhile */
-  async #write(resource: Resource, content: Readonly<Record<string, unknown>>, seen: Reader | undefined): Promise<boolean> {
+  async #write(
+    resource: Resource,
+    content: Readonly<Record<string, unknown>>,
+    seen: Reader | undefined,
+  ): Promise<boolean> {
     const resourceVersion = seen?.at("metadata").at("resourceVersion").text();
     const labels = { [MANAGED_BY_LABEL]: "tierwall" };
-    const metadata = { name: NAME, namespace: this.#namespace, labels, ...(resourceVersion !== undefined && { resourceVersion }) };
+    const name = { name: NAME, namespace: this.#namespace };
+    const metadata = { ...name, labels, ...(resourceVersion !== undefined && { resourceVersion }) };
     const body = { apiVersion: "v1", metadata, ...content };
     const path = this.#path(resource);
     try {
-      await this.#client.request(seen === undefined ? { method: "POST", path, body } : { method: "PUT", path: `${path}/${NAME}`, body });
+      if (seen === undefined) await this.#client.request({ method: "POST", path, body });
+      else await this.#client.request({ method: "PUT", path: `${path}/${NAME}`, body });
       return true;
     } catch (error) {
       // 404: deleted since it was seen.
@@ -96,7 +104,9 @@ function secretOf({ current, previous }: Authority): Readonly<Record<string, unk
 }
 
 function authorityOf(data: Reader): Authority {
-  const pair = (name: string): KeyPair => ({ certificate: decode(data.at(`${name}.crt`)), key: decode(data.at(`${name}.key`)) });
+  const pair = (name: string): KeyPair => {
+    return { certificate: decode(data.at(`${name}.crt`)), key: decode(data.at(`${name}.key`)) };
+  };
   return { current: pair("ca"), ...(data.at("previous.crt").present && { previous: pair("previous") }) };
 }
 

@@ -119,10 +119,11 @@ function single(values: readonly string[] | undefined): string | undefined {
   return values?.length === 1 ? values[0] : undefined;
 }
 
-/** The JWT's `exp` in milliseconds, `Infinity` if it has none. Only shortens belief in what the API server vouched for. */
+/** The JWT's `exp` in milliseconds, `Infinity` if none. It only shortens belief in what the API server vouched for. */
 function expiryOf(token: string): number {
   try {
-    const claims: { readonly exp?: unknown } = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+    const payload = Buffer.from(token.split(".")[1] ?? "", "base64url").toString();
+    const claims: { readonly exp?: unknown } = JSON.parse(payload);
     return typeof claims.exp === "number" ? claims.exp * 1000 : Infinity;
   } catch {
     return Infinity;

@@ -53,7 +53,9 @@ export class BatchAssembler {
     if (hello.protocol > PROTOCOL) {
       throw new RefusedBatch(`the operator speaks protocol ${hello.protocol}, this enforcer knows ${PROTOCOL} at most`);
     }
-    if (hello.node !== this.#node) throw new RefusedBatch(`the stream is for node ${hello.node}, this is ${this.#node}`);
+    if (hello.node !== this.#node) {
+      throw new RefusedBatch(`the stream is for node ${hello.node}, this is ${this.#node}`);
+    }
     this.#greeted = true;
     return hello;
   }
@@ -68,7 +70,8 @@ export class BatchAssembler {
     this.#revision = revision.revision;
     this.#state = state;
     this.#draft = undefined;
-    return draft.fresh ? { kind: "snapshot", state, revision } : { kind: "changes", delta: draft.delta(), state, revision };
+    if (draft.fresh) return { kind: "snapshot", state, revision };
+    return { kind: "changes", delta: draft.delta(), state, revision };
   }
 }
 
@@ -121,7 +124,12 @@ class Draft {
     };
   }
 
-  #set<Key extends string, Value>(changes: Map<Key, Value | undefined>, what: string, key: Key, value: Value | null): void {
+  #set<Key extends string, Value>(
+    changes: Map<Key, Value | undefined>,
+    what: string,
+    key: Key,
+    value: Value | null,
+  ): void {
     if (changes.has(key)) throw new RefusedBatch(`${what} ${key} is twice in one batch`);
     if (this.fresh && value === null) throw new RefusedBatch(`a snapshot says that ${what} ${key} is gone`);
     changes.set(key, value ?? undefined);
@@ -135,7 +143,9 @@ class Draft {
       return;
     }
     const before = this.#before.peers.get(id);
-    const change = this.#peers.has(id) ? this.#peers.get(id) : { kind: message.kind, add: new Set<string>(), remove: new Set<string>() };
+    const change = this.#peers.has(id)
+      ? this.#peers.get(id)
+      : { kind: message.kind, add: new Set<string>(), remove: new Set<string>() };
     if (change === undefined) throw new RefusedBatch(`peer set ${id} changes and is gone in one batch`);
     if ((before ?? change).kind !== message.kind || change.kind !== message.kind) {
       throw new RefusedBatch(`peer set ${id} changes its kind to ${message.kind}`);
@@ -169,7 +179,10 @@ function changed(before: ReadonlySet<string> | undefined, { add, remove }: Mutab
   return members;
 }
 
-function replaced<Key, Value>(before: ReadonlyMap<Key, Value>, changes: ReadonlyMap<Key, Value | undefined>): ReadonlyMap<Key, Value> {
+function replaced<Key, Value>(
+  before: ReadonlyMap<Key, Value>,
+  changes: ReadonlyMap<Key, Value | undefined>,
+): ReadonlyMap<Key, Value> {
   if (changes.size === 0) return before;
   const after = new Map(before);
   for (const [key, value] of changes) {

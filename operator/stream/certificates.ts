@@ -4,8 +4,9 @@ import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 
 import {
-  BasicConstraintsExtension, ExtendedKeyUsage, ExtendedKeyUsageExtension, KeyUsageFlags, KeyUsagesExtension, PemConverter,
-  SubjectAlternativeNameExtension, SubjectKeyIdentifierExtension, X509Certificate, X509CertificateGenerator,
+  BasicConstraintsExtension, ExtendedKeyUsage, ExtendedKeyUsageExtension, KeyUsageFlags, KeyUsagesExtension,
+  PemConverter, SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension, X509Certificate, X509CertificateGenerator,
 } from "@peculiar/x509";
 
 /** PEM of a certificate and of its PKCS #8 key. */
@@ -51,7 +52,11 @@ export function bundleOf({ current, previous }: Authority, now: Date): string {
 }
 
 /** A certificate for `dnsNames`, good for a day. Its key is never stored. */
-export async function issueServingCertificate(authority: Authority, dnsNames: readonly string[], now: Date): Promise<KeyPair> {
+export async function issueServingCertificate(
+  authority: Authority,
+  dnsNames: readonly string[],
+  now: Date,
+): Promise<KeyPair> {
   const signer = signerOf(authority, now);
   const issuer = new X509Certificate(signer.certificate);
   const pkcs8 = PemConverter.decode(signer.key)[0];
@@ -83,8 +88,9 @@ export function renewalDue({ certificate }: KeyPair, now: Date): boolean {
 
 function signerOf({ current, previous }: Authority, now: Date): KeyPair {
   const age = now.getTime() - SKEW - new X509Certificate(current.certificate).notBefore.getTime();
-  const usable = previous !== undefined && new X509Certificate(previous.certificate).notAfter.getTime() > now.getTime() + SERVING_LIFE;
-  return usable && age < TAKE_OVER ? previous : current;
+  if (previous === undefined || age >= TAKE_OVER) return current;
+  const left = new X509Certificate(previous.certificate).notAfter.getTime() - now.getTime();
+  return left > SERVING_LIFE ? previous : current;
 }
 
 function passed(pem: string, share: number, now: Date): boolean {

@@ -1,5 +1,7 @@
 import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
-import type { GenerationMark, NodeDelta, NodeState, PeerSetId, PeerSetKind, PodUid, PolicyId } from "../api/node-state.ts";
+import type {
+  GenerationMark, NodeDelta, NodeState, PeerSetId, PeerSetKind, PodUid, PolicyId,
+} from "../api/node-state.ts";
 import { ReadError, Reader } from "../api/reader.ts";
 import { readMember, readPod, readPolicy } from "./object-parser.ts";
 import type { Hello, PeersMessage, Revision, StreamMessage } from "./wire.ts";
@@ -30,7 +32,8 @@ export function parseMessage(line: string): StreamMessage {
       message.onlyKeys(["type", "id", "policy"]);
       const policy = nullable(message, "policy", readPolicy);
       const id = message.at("id").text();
-      if (policy !== null && policy.id !== id) throw message.at("policy").at("id").wrong(`the id of its message, ${id}`);
+      const within = message.at("policy");
+      if (policy !== null && policy.id !== id) throw within.at("id").wrong(`the id of its message, ${id}`);
       return { type, id: id as PolicyId, policy };
     }
     case "pod": {

@@ -1,8 +1,8 @@
 import type { NodeState, PeerSetId, PeerSetKind } from "../api/node-state.ts";
 
 /**
- * What makes a state impossible to enforce as meant, or `undefined`. A policy whose peer set is missing would allow less
- * than it says, a pod whose policy is missing would be open: neither may reach the kernel.
+ * What makes a state impossible to enforce as meant, or `undefined`. A policy whose peer set is missing would allow
+ * less than it says, a pod whose policy is missing would be open: neither may reach the kernel.
  */
 export function contradiction(state: NodeState): string | undefined {
   for (const { id, ingress, egress } of state.policies.values()) {

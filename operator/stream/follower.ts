@@ -57,11 +57,13 @@ export class Follower {
   /** The connection takes more again. */
   drained(): void {
     const missed = this.#missed;
+    // Asked for while still holding back: changes published on the way to the answer are part of it.
+    const messages = missed === "nothing" ? []
+      : missed === "snapshot" ? snapshotMessages(this.#options.state()) : deltaMessages(missed.delta());
+    const batch = [...messages];
     this.#full = false;
     this.#missed = "nothing";
-    if (missed === "nothing") return;
-    const messages = missed === "snapshot" ? snapshotMessages(this.#options.state()) : deltaMessages(missed.delta());
-    this.#write([...messages, this.#nextRevision()]);
+    if (batch.length > 0) this.#write([...batch, this.#nextRevision()]);
   }
 
   end(reason: string): void {

@@ -30,7 +30,11 @@ export function readPod(pod: Reader): LocalPod {
     addresses: pod.at("addresses").each(readAddress),
     ports: pod.at("ports").each((port) => {
       port.onlyKeys(["name", "protocol", "port"]);
-      return { name: port.at("name").text(), protocol: port.at("protocol").oneOf(PROTOCOLS), port: readNumber(port.at("port")) };
+      return {
+        name: port.at("name").text(),
+        protocol: port.at("protocol").oneOf(PROTOCOLS),
+        port: readNumber(port.at("port")),
+      };
     }),
     ingress: pod.at("ingress").each((id) => id.text() as PolicyId),
     egress: pod.at("egress").each((id) => id.text() as PolicyId),

@@ -51,8 +51,9 @@ export class PendingDelta {
   }
 
   #size(): number {
-    const members = this.#peers.values().reduce((sum, change) => sum + 1 + (change ? change.add.size + change.remove.size : 0), 0);
-    return this.#policies.size + this.#pods.size + this.#generations.size + members;
+    let size = this.#policies.size + this.#pods.size + this.#generations.size + this.#peers.size;
+    for (const change of this.#peers.values()) if (change !== undefined) size += change.add.size + change.remove.size;
+    return size;
   }
 }
 

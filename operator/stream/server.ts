@@ -76,11 +76,13 @@ export class StreamServer {
     if (request.method !== "GET") return this.#refuse(request, response, 405, "only GET");
     const since = versionsOf(url);
     if (since === undefined) return this.#refuse(request, response, 400, "since is no list of versions", node);
-    if (!hub.ready) return this.#refuse(request, response, 503, "the operator has not seen the whole cluster yet", node);
+    if (!hub.ready) return this.#refuse(request, response, 503, "the operator has not seen the cluster yet", node);
     const verdict = await authenticate(tokenOf(request), node);
     if (!verdict.allowed) return this.#refuse(request, response, verdict.status, verdict.reason, node);
     const late = hub.behind(since);
-    if (late !== undefined) return this.#refuse(request, response, 503, `this replica has not seen the newest ${late} yet`, node);
+    if (late !== undefined) {
+      return this.#refuse(request, response, 503, `this replica has not seen the newest ${late} yet`, node);
+    }
     if (!response.destroyed) this.#follow(node, request, response);
   }
 

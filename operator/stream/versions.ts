@@ -10,7 +10,9 @@ export function formatVersions(versions: Versions): string {
 export function parseVersions(text: string): Versions {
   const entries = text === "" ? [] : text.split(",").map((entry) => {
     const [, kind, version] = /^([a-z.]{1,63}):([0-9]{1,20})$/.exec(entry) ?? [];
-    if (kind === undefined || version === undefined) throw new Error(`not a list of versions: ${JSON.stringify(text.slice(0, 60))}`);
+    if (kind === undefined || version === undefined) {
+      throw new Error(`not a list of versions: ${JSON.stringify(text.slice(0, 60))}`);
+    }
     return [kind, version] as const;
   });
   return Object.fromEntries(entries);

@@ -1,0 +1,139 @@
+import type { EnforcerSettings } from "../api/enforcer-settings.ts";
+import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
+import type { NodeState } from "../api/node-state.ts";
+import type { Backoff } from "./backoff.ts";
+import { waitAfter } from "./backoff.ts";
+import type { Clock } from "./clock.ts";
+import type { Applied, Firewall } from "./firewall.ts";
+import type { LineLogger } from "./line-logger.ts";
+import { NetfilterError } from "./netfilter/netfilter.ts";
+import type { NodeReport } from "./node-report.ts";
+import { WakeUp } from "./wake-up.ts";
+
+export interface AgentOptions {
+  readonly firewall: Firewall;
+  /** Told after each apply that confirmed something, and after each failure. */
+  readonly report: (report: NodeReport) => void;
+  readonly log: LineLogger;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+const RETRY: Backoff = { firstMs: 100, mostMs: 5_000 };
+
+/**
+ * Keeps the node's firewall equal to the newest state of its stream. Until the first complete state has come it only
+ * sees to the skeleton: what an earlier run left stays in force.
+ */
+export class Agent {
+  readonly #firewall: Firewall;
+  readonly #report: (report: NodeReport) => void;
+  readonly #log: LineLogger;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #wakeUp = new WakeUp();
+  #settings = DEFAULT_ENFORCER_SETTINGS;
+  /** States that arrive while one is being applied replace each other here. */
+  #wanted: NodeState | undefined;
+  #applied: { readonly state: NodeState; readonly result: Applied } | undefined;
+  #prepared = false;
+  #failures = 0;
+  #checkAt = 0;
+
+  constructor({ firewall, report, log, clock, random }: AgentOptions) {
+    this.#firewall = firewall;
+    this.#report = report;
+    this.#log = log;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** A state is in force, it is the newest one, and nothing has failed since. */
+  get ready(): boolean {
+    return this.#applied !== undefined && this.#failures === 0;
+  }
+
+  configure(settings: EnforcerSettings): void {
+    this.#settings = settings;
+  }
+
+  /** Takes a complete state and returns at once; what is applied next is the newest one then. */
+  receive(state: NodeState): void {
+    this.#wanted = state;
+    this.#wakeUp.call();
+  }
+
+  /** Works until the signal is aborted. Stopping touches no rule. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#work(signal);
+        this.#failures = 0;
+      } catch (error) {
+        if (!signal.aborted) await this.#fail(error, signal);
+        continue;
+      }
+      if (this.#wanted === this.#applied?.state) {
+        const rest = this.#applied === undefined ? Infinity : Math.max(0, this.#checkAt - this.#clock.monotonic());
+        await this.#wakeUp.sleep(rest, this.#clock, signal);
+      }
+    }
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    if (!this.#prepared) await this.#firewall.prepare(signal);
+    this.#prepared = true;
+    const wanted = this.#wanted;
+    if (wanted === undefined) return;
+    if (wanted !== this.#applied?.state) await this.#apply(wanted, signal);
+    else if (this.#clock.monotonic() >= this.#checkAt) await this.#check(wanted, signal);
+  }
+
+  async #apply(state: NodeState, signal: AbortSignal): Promise<void> {
+    const start = this.#clock.monotonic();
+    const result = await this.#firewall.apply(state, signal);
+    this.#settle(state, result);
+    const duration = Math.round(this.#clock.monotonic() - start);
+    if (result.wrote) this.#log.info("state applied", { ...result, pods: state.pods.size, milliseconds: duration });
+    await this.#sweep(signal);
+  }
+
+  async #check(state: NodeState, signal: AbortSignal): Promise<void> {
+    const result = await this.#firewall.verify(state, signal);
+    if (result.wrote) this.#log.warn("drift corrected", { ...result });
+    this.#settle(state, result);
+    await this.#sweep(signal);
+  }
+
+  /** What is in force stays so if this fails; the next check tries again. */
+  async #sweep(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#firewall.sweep(signal);
+    } catch (error) {
+      if (!(error instanceof NetfilterError)) throw error;
+      if (!signal.aborted) this.#log.warn("old rules could not be swept up yet", { error: error.message });
+    }
+  }
+
+  #settle(state: NodeState, result: Applied): void {
+    this.#applied = { state, result };
+    this.#checkAt = this.#clock.monotonic() + this.#settings.driftCheckMs;
+    this.#report({ state, ...result, backend: this.#firewall.backend, failure: undefined });
+  }
+
+  async #fail(error: unknown, signal: AbortSignal): Promise<void> {
+    this.#failures += 1;
+    const reason = error instanceof NetfilterError ? error.reason : "ApplyFailed";
+    const message = error instanceof Error ? error.message : String(error);
+    this.#log.error("the firewall could not be brought to its state", { reason, error: message });
+    this.#report({
+      state: this.#applied?.state,
+      wrote: false,
+      rules: this.#applied?.result.rules ?? 0,
+      sets: this.#applied?.result.sets ?? 0,
+      backend: this.#firewall.backend,
+      failure: { reason, message },
+    });
+    await this.#clock.sleep(waitAfter(this.#failures, RETRY, this.#random), signal);
+  }
+}

@@ -1,0 +1,62 @@
+import { VERSION } from "../version.ts";
+import { type ConnectionState, StreamClient } from "../stream/client.ts";
+import { Agent } from "./agent.ts";
+import type { EnforcerArguments } from "./arguments.ts";
+import { SYSTEM_CLOCK } from "./clock.ts";
+import { Firewall } from "./firewall.ts";
+import type { LineLogger } from "./line-logger.ts";
+import { CommandNetfilter } from "./netfilter/command-netfilter.ts";
+import { serveProbes } from "./probe-server.ts";
+import { SegmentNodeReporter } from "./segment-node-reporter.ts";
+import { SegmentNodeWriter } from "./segment-node-writer.ts";
+
+/** The process on each node: stream → agent → kernel, and what became of it → SegmentNode. */
+export class Enforcer {
+  readonly #arguments: EnforcerArguments;
+  readonly #log: LineLogger;
+  readonly #writer: SegmentNodeWriter;
+  readonly #reporter: SegmentNodeReporter;
+  readonly #agent: Agent;
+  readonly #stream: StreamClient;
+
+  constructor(given: EnforcerArguments, log: LineLogger) {
+    const { node, operator, caFile, tokenFile } = given;
+    const ports = { log, clock: SYSTEM_CLOCK, random: Math.random };
+    this.#arguments = given;
+    this.#log = log;
+    this.#writer = new SegmentNodeWriter(given.api, node);
+    this.#reporter = new SegmentNodeReporter({ ...ports, sink: this.#writer, version: VERSION });
+    this.#agent = new Agent({
+      ...ports,
+      firewall: new Firewall(new CommandNetfilter("nft"), "ipv4"),
+      report: (report) => this.#reporter.report(report),
+    });
+    this.#stream = new StreamClient({
+      node,
+      host: operator.host,
+      port: operator.port,
+      serverName: operator.name,
+      caFile,
+      tokenFile,
+      sleep: SYSTEM_CLOCK.sleep,
+      random: Math.random,
+      onHello: ({ settings }) => this.#agent.configure(settings),
+      onBatch: ({ state }) => this.#agent.receive(state),
+      onState: (state, message) => this.#follow(state, message),
+    });
+  }
+
+  /** Works until the signal is aborted. @throws Error if the probes' port is taken. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { node, probes } = this.#arguments;
+    this.#log.info("enforcer starts", { node, version: VERSION });
+    await serveProbes(probes, () => this.#agent.ready, signal);
+    await Promise.all([this.#agent.run(signal), this.#reporter.run(signal), this.#stream.run(signal)]);
+    this.#writer.close();
+  }
+
+  #follow(state: ConnectionState, message: string): void {
+    if (state === "connecting" || state === "connected") this.#log.info(`stream ${state}`, { operator: message });
+    else this.#log.warn(`stream ${state}`, { reason: message });
+  }
+}

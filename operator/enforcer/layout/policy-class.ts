@@ -1,0 +1,97 @@
+import type { NodeState, PeerSetId, PolicyId, ResolvedPort } from "../../api/node-state.ts";
+import type { Direction, IPBlock } from "../../api/network-policy.ts";
+import type { Family } from "./family.ts";
+import { familyOf } from "./family.ts";
+import type { PortGroup } from "./port-group.ts";
+import { groupByPort, sortedBlocks } from "./port-group.ts";
+import { parsePrefix, prefixText } from "./prefix.ts";
+import type { ChainName, Match, Rule } from "./rule.ts";
+import { RETURN, rule, within } from "./rule.ts";
+import { contentName } from "./ruleset.ts";
+import type { SetShelf } from "./set-shelf.ts";
+import { DROP_CHAIN } from "./skeleton.ts";
+
+/** A set of policies in one direction, shared by all pods that they select. RETURN = allowed; its end drops. */
+export interface PolicyClass {
+  readonly name: ChainName;
+  readonly rules: readonly Rule[];
+}
+
+/** Compiles the union of the policies' rules of one direction. A policy that is not in `state` allows nothing. */
+export function policyClass(
+  policies: readonly PolicyId[],
+  direction: Direction,
+  state: NodeState,
+  shelf: SetShelf,
+  family: Family,
+): PolicyClass {
+  const known = policies.map((id) => state.policies.get(id)).filter((policy) => policy !== undefined);
+  const resolved = known.flatMap((policy) => (direction === "Ingress" ? policy.ingress : policy.egress));
+  const groups = groupByPort(resolved);
+  const line = new ClassLines(direction, shelf, family);
+  // Cheapest first: plain compares, then one set lookup, then two.
+  const allow = [
+    ...groups.flatMap((group) => line.forAnyone(group)),
+    ...groups.flatMap((group) => line.forBlocks(group)),
+    ...groups.flatMap((group) => line.forPeers(group)),
+    ...line.forEndpoints(new Set(resolved.flatMap(({ endpoints }) => endpoints))),
+  ];
+  const open = allow.find(({ matches }) => matches.length === 0);
+  const rules = open ? [open] : [...allow, rule([], { kind: "goto", chain: DROP_CHAIN })];
+  const label = direction === "Ingress" ? "CI" : "CE";
+  return { name: contentName(label, rules) as ChainName, rules };
+}
+
+class ClassLines {
+  readonly #shelf: SetShelf;
+  readonly #family: Family;
+  readonly #side: "source" | "destination";
+  readonly #setSide: "src" | "dst";
+
+  constructor(direction: Direction, shelf: SetShelf, family: Family) {
+    this.#shelf = shelf;
+    this.#family = family;
+    this.#side = direction === "Ingress" ? "source" : "destination";
+    this.#setSide = direction === "Ingress" ? "src" : "dst";
+  }
+
+  forAnyone({ anyone, port }: PortGroup): readonly Rule[] {
+    return anyone ? [rule(this.#port(port), RETURN)] : [];
+  }
+
+  forBlocks(group: PortGroup): readonly Rule[] {
+    if (group.anyone) return [];
+    const blocks = sortedBlocks(group).filter(({ cidr }) => familyOf(cidr) === this.#family);
+    return blocks.map((block) => rule([...this.#block(block), ...this.#port(group.port)], RETURN));
+  }
+
+  forPeers({ anyone, port, sets }: PortGroup): readonly Rule[] {
+    if (anyone || sets.size === 0) return [];
+    const peers: Match = { kind: "set", set: this.#shelf.union(sets, "address"), side: this.#setSide };
+    return [rule([...this.#port(port), peers], RETURN)];
+  }
+
+  forEndpoints(endpoints: ReadonlySet<PeerSetId>): readonly Rule[] {
+    if (endpoints.size === 0) return [];
+    return [rule([{ kind: "set", set: this.#shelf.union(endpoints, "endpoint"), side: "dst,dst" }], RETURN)];
+  }
+
+  #block({ cidr, except = [] }: IPBlock): readonly Match[] {
+    const plain = within(this.#side, prefixText(parsePrefix(cidr, this.#family), this.#family));
+    if (except.length === 0) return plain;
+    return [...plain, { kind: "set", set: this.#shelf.block({ cidr, except }), side: this.#setSide }];
+  }
+
+  #port(port: ResolvedPort | "any"): readonly Match[] {
+    if (port === "any") return [];
+    const { protocol } = port;
+    if ("name" in port) {
+      return [
+        { kind: "protocol", protocol },
+        { kind: "set", set: this.#shelf.namedPort(port.name, protocol), side: "dst,dst" },
+      ];
+    }
+    if ("port" in port) return [{ kind: "ports", protocol, from: port.port, to: port.endPort ?? port.port }];
+    return [{ kind: "protocol", protocol }];
+  }
+}

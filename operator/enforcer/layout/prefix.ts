@@ -1,0 +1,59 @@
+import type { Family } from "./family.ts";
+import { ADDRESS_BITS, addressText, addressValue } from "./family.ts";
+
+/** A network. `base` has no bits set below `length`. */
+export interface Prefix {
+  readonly base: bigint;
+  readonly length: number;
+}
+
+/** Most prefixes that one packet is compared with at each fork: a compare is a few ns, a chain of them is not. */
+const MOST_PREFIXES = 16;
+/** No finer than a node's usual share of the pod network, so that pods may come and go and the prefixes stay. */
+const FINEST_COVER: Readonly<Record<Family, number>> = { ipv4: 24, ipv6: 64 };
+/** Sixteen buckets of such a share: a pod that comes or goes rewrites at most the leaves of sixteen. */
+const FINEST_BUCKET: Readonly<Record<Family, number>> = { ipv4: 28, ipv6: 124 };
+
+/** At most 16 prefixes that together hold all the addresses (and maybe others'). Ascending; independent of order. */
+export function coveringPrefixes(addresses: readonly bigint[], family: Family): readonly Prefix[] {
+  return groups(addresses, family, FINEST_COVER[family]);
+}
+
+/** At most 16 disjoint prefixes that divide the addresses. Ascending; independent of order. */
+export function bucketPrefixes(addresses: readonly bigint[], family: Family): readonly Prefix[] {
+  return groups(addresses, family, FINEST_BUCKET[family]);
+}
+
+export function contains({ base, length }: Prefix, address: bigint, family: Family): boolean {
+  const shift = BigInt(ADDRESS_BITS[family] - length);
+  return address >> shift === base >> shift;
+}
+
+export function prefixText({ base, length }: Prefix, family: Family): string {
+  return `${addressText(base, family)}/${length}`;
+}
+
+/**
+ * Canonical form of a CIDR: users may write host bits (`10.72.10.0/8`), the kernel's tools print none.
+ * @throws Error if it is no CIDR of the family.
+ */
+export function parsePrefix(cidr: string, family: Family): Prefix {
+  const [address = "", width = String(ADDRESS_BITS[family])] = cidr.split("/", 2);
+  const length = Number(width);
+  if (!/^\d+$/.test(width) || length > ADDRESS_BITS[family]) throw new Error(`${cidr} is not an ${family} network`);
+  const shift = BigInt(ADDRESS_BITS[family] - length);
+  return { base: (addressValue(address, family) >> shift) << shift, length };
+}
+
+function groups(addresses: readonly bigint[], family: Family, finest: number): readonly Prefix[] {
+  for (let length = finest; ; length -= 1) {
+    const shift = BigInt(ADDRESS_BITS[family] - length);
+    const bases = new Set(addresses.map((address) => (address >> shift) << shift));
+    // At length 0 one prefix is left, so this ends.
+    if (bases.size <= MOST_PREFIXES) return [...bases].sort(ascending).map((base) => ({ base, length }));
+  }
+}
+
+function ascending(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,50 @@
+import type { Protocol } from "../../api/network-policy.ts";
+
+export type ChainName = string & { readonly __brand: "ChainName" };
+export type SetName = string & { readonly __brand: "SetName" };
+
+/** One `iptables -A` line. Its marks get their values when it is rendered: a new generation needs no new layout. */
+export interface Rule {
+  readonly matches: readonly Match[];
+  readonly target: Target;
+}
+
+export type Match =
+  | { readonly kind: "source"; readonly net: string }
+  | { readonly kind: "destination"; readonly net: string }
+  | { readonly kind: "protocol"; readonly protocol: Protocol }
+  /** Destination ports, both ends included. */
+  | { readonly kind: "ports"; readonly protocol: Protocol; readonly from: number; readonly to: number }
+  /** Which side of the packet is looked up; `"dst,dst"` looks up its destination address with protocol and port. */
+  | { readonly kind: "set"; readonly set: SetName; readonly side: SetSide }
+  | { readonly kind: "tracked"; readonly state?: ConnectionState; readonly direction?: "REPLY" }
+  | { readonly kind: "mark"; readonly mark: MarkName }
+  /** Matches always; says for which ruleset the generation was written. */
+  | { readonly kind: "state" };
+
+export type ConnectionState = "! NEW" | "RELATED" | "ESTABLISHED";
+
+export type SetSide = "src" | "dst" | "dst,dst";
+
+/** `generation`: judged and allowed under the rules of now. `denied`: an established connection that was cut. */
+export type MarkName = "generation" | "denied";
+
+export type Target =
+  | { readonly kind: "return" }
+  | { readonly kind: "drop" }
+  | { readonly kind: "jump"; readonly chain: ChainName }
+  /** A RETURN in that chain, or its end, comes back to the caller of the last jump. */
+  | { readonly kind: "goto"; readonly chain: ChainName }
+  | { readonly kind: "mark"; readonly mark: MarkName };
+
+export const RETURN: Target = { kind: "return" };
+export const DROP: Target = { kind: "drop" };
+
+export function rule(matches: readonly Match[], target: Target): Rule {
+  return { matches, target };
+}
+
+/** Matches on one side's network; none for the whole of a family, which iptables takes for no match anyway. */
+export function within(side: "source" | "destination", net: string): readonly Match[] {
+  return net.endsWith("/0") ? [] : [{ kind: side, net }];
+}

@@ -1,0 +1,127 @@
+import type { Rule } from "../layout/rule.ts";
+import type { Ruleset } from "../layout/ruleset.ts";
+import { FORWARD_CHAIN, NEW_CHAIN } from "../layout/skeleton.ts";
+import type { Hook, KernelSet, KernelState } from "./kernel-state.ts";
+import type { Marks } from "./marks.ts";
+import { fieldValue } from "./marks.ts";
+import { addsText, createText, drainText } from "./set-text.ts";
+import { chainsText, differ, sweepText } from "./chain-text.ts";
+import { ruleText } from "./rule-text.ts";
+
+/** Texts for the kernel's tools in the order in which they must be in force; `""` = nothing to do. */
+export interface Plan {
+  /** 1: `ipset restore`: new sets with their members, new members of live sets. */
+  readonly fill: string;
+  /** 2: one `iptables-restore --noflush`: chains and the jump. */
+  readonly rules: string;
+  /** 3: `ipset restore`: members that leave. */
+  readonly drain: string;
+  /** 4: `iptables-restore`: the new generation, when it may not ride in 2. From here on the ruleset is in force. */
+  readonly generation: string;
+  /** 5: chains, then sets that nothing refers to any more. */
+  readonly sweepChains: string;
+  readonly sweepSets: string;
+  /** What the kernel holds after 4, after the chains of 5, and in the end. */
+  readonly applied: KernelState;
+  readonly unchained: KernelState;
+  readonly swept: KernelState;
+}
+
+/**
+ * How to get from `current` to `ruleset`. Connections that were judged under `from` are judged again if `to` is another
+ * generation. It comes last: were it set before members leave, a flow of theirs would be marked anew and live for ever.
+ */
+export function plan(
+  current: KernelState,
+  ruleset: Ruleset,
+  from: Marks,
+  to: Marks,
+  sets: SetSteps = setSteps(current, ruleset),
+): Plan {
+  const after = chainsOf(ruleset, to);
+  const before = sets.drain === "" ? after : chainsOf(ruleset, from);
+  const dead = [...current.chains.keys()].filter((name) => !after.has(name)).toSorted();
+  const hook: Hook = { jumps: 1, first: true };
+  return {
+    fill: sets.fill,
+    rules: chainsText(current.chains, before, current.hook),
+    drain: sets.drain,
+    generation: chainsText(before, after, hook),
+    sweepChains: sweepText(dead),
+    sweepSets: sets.sweep,
+    applied: { chains: new Map([...current.chains, ...after]), hook, sets: sets.applied },
+    unchained: { chains: after, hook, sets: sets.applied },
+    swept: { chains: after, hook, sets: sets.swept },
+  };
+}
+
+/** What of a plan concerns the sets. Large ones make it the slow part, and it depends on no mark. */
+export interface SetSteps {
+  readonly fill: string;
+  readonly drain: string;
+  readonly sweep: string;
+  /** What the kernel holds after the first two, and in the end. */
+  readonly applied: KernelState["sets"];
+  readonly swept: KernelState["sets"];
+}
+
+export function setSteps({ sets: current }: KernelState, { sets }: Ruleset): SetSteps {
+  const wanted = [...sets.values()];
+  const swept = new Map(wanted.map(({ name, type, members }) => [name as string, { type, members }]));
+  const dead = [...current.keys()].filter((name) => !swept.has(name)).toSorted();
+  return {
+    fill: [
+      ...wanted.map((set) => (current.has(set.name) ? "" : createText(set))),
+      ...wanted.map((set) => addsText(set, current.get(set.name))),
+    ].join(""),
+    drain: wanted.map((set) => drainText(set, current.get(set.name))).join(""),
+    sweep: dead.map((name) => `destroy ${name}\n`).join(""),
+    applied: new Map<string, KernelSet>([...current, ...swept]),
+    swept,
+  };
+}
+
+/**
+ * Whether connections that were judged before must be judged again: a member left, or an existing fork or leaf changed.
+ * Classes are named by content, so one that lost a line shows as a leaf that moved.
+ */
+export function narrows(
+  current: KernelState,
+  ruleset: Ruleset,
+  marks: Marks,
+  { drain }: SetSteps = setSteps(current, ruleset),
+): boolean {
+  const after = chainsOf(ruleset, marks);
+  const changed = [...after].filter(([name, lines]) => differ(current.chains.get(name), lines));
+  // TW-NEW changes when the node's addresses spread; that alone denies nobody.
+  return drain !== "" || changed.some(([name]) => name !== NEW_CHAIN);
+}
+
+/** Nothing of the plan's steps 1 to 4 is left to do. */
+export function inForce({ fill, rules, drain, generation }: Plan): boolean {
+  return fill === "" && rules === "" && drain === "" && generation === "";
+}
+
+/**
+ * What must be there before the first state arrives: connection tracking should see connections from their start.
+ * Only chains that are missing: those that stand belong to an earlier run and are in force.
+ */
+export function skeletonText(current: KernelState, empty: Ruleset, marks: Marks): string {
+  const wanted = chainsOf(empty, marks);
+  const missing = new Map([...wanted].filter(([name]) => !current.chains.has(name)));
+  return chainsText(new Map(), missing, current.hook);
+}
+
+/** The marks that the kernel's rules carry; `undefined` if there are none. */
+export function kernelMarks({ chains }: KernelState): Marks | undefined {
+  const [, mark, mask, state] = chains.get(FORWARD_CHAIN)?.[0]?.match(GENERATION_RULE) ?? [];
+  if (mark === undefined || mask === undefined || state === undefined) return undefined;
+  return { mask: Number(mask), generation: fieldValue(Number(mark), Number(mask)), state };
+}
+
+const GENERATION_RULE = /^-m connmark --mark (0x[0-9a-f]+)\/(0x[0-9a-f]+) -m comment --comment (\S+) -j RETURN$/;
+
+function chainsOf({ chains }: Ruleset, marks: Marks): ReadonlyMap<string, readonly string[]> {
+  const text = (rules: readonly Rule[]): readonly string[] => rules.map((rule) => ruleText(rule, marks));
+  return new Map([...chains].map(([name, rules]) => [name, text(rules)]));
+}

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+
+import { deltaMessages, messageLine, parseMessage, snapshotMessages } from "../../../operator/stream/codec.ts";
+import { LineSplitter } from "../../../operator/stream/line-splitter.ts";
+import { CLIENTS, DB, WEB, addresses, peersDelta, setOf, stateOf } from "./fixture.ts";
+
+describe("codec", () => {
+  it("reads back what it writes", () => {
+    const gone = { policies: new Map([[WEB, undefined]]), pods: new Map([[DB, undefined]]), peers: new Map([[CLIENTS, undefined]]), generations: new Map([["shop", undefined]]) };
+    const endpoints = { kind: "endpoint" as const, members: new Set(["10.0.0.1,tcp:80", "fd00::1,udp:53"]) };
+    const messages = [
+      { type: "hello", protocol: 1, version: "1.2.3", node: "node-a", settings: { driftCheckMs: 1, streamSilenceMs: 2 } } as const,
+      ...snapshotMessages(stateOf(setOf("10.0.0.1", "fd00::1"))),
+      ...snapshotMessages(stateOf(endpoints)),
+      ...deltaMessages(gone),
+      { type: "revision", revision: 7, versions: { pods: "123" }, complete: true } as const,
+      { type: "heartbeat" } as const,
+    ];
+    for (const message of messages) assert.deepEqual(parseMessage(messageLine(message).trimEnd()), message);
+  });
+
+  it("cuts large sets into lines of 1,000 members, and writes an empty one too", () => {
+    const sizes = (members: readonly string[]) => [...deltaMessages(peersDelta({ add: members }))]
+      .map((message) => message.type === "peers" && !("gone" in message) ? message.add.length : -1);
+    assert.deepEqual(sizes(addresses(2_001)), [1_000, 1_000, 1]);
+    assert.deepEqual(sizes([]), [0]);
+  });
+
+  const bad: readonly { name: string; line: string; says: RegExp }[] = [
+    { name: "no JSON", line: "{", says: /not a line of JSON: "\{"/ },
+    { name: "no object", line: "[]", says: /must be an object/ },
+    { name: "unknown type", line: `{"type":"sudo"}`, says: /^type: must be one of hello, / },
+    { name: "unknown field", line: `{"type":"heartbeat","x":1}`, says: /^x: unknown field/ },
+    { name: "a pod that got lost", line: `{"type":"pod","uid":"u"}`, says: /^pod: is missing/ },
+    { name: "a policy that got lost", line: `{"type":"policy","id":"a/b"}`, says: /^policy: is missing/ },
+    { name: "an unknown field of a rule", line: `{"type":"policy","id":"a/b","policy":{"id":"a/b","ingress":[{"peers":"any","ports":"any","endpoints":[],"deny":true}],"egress":[]}}`, says: /^policy\.ingress\[0\]\.deny: unknown field/ },
+    { name: "a policy under another id", line: `{"type":"policy","id":"a/b","policy":{"id":"a/c","ingress":[],"egress":[]}}`, says: /^policy\.id: / },
+    { name: "a host name as a member", line: `{"type":"peers","id":"s","kind":"address","add":["db.example"],"remove":[]}`, says: /^add\[0\]: must be an IP address; not "db\.example"/ },
+    { name: "a zone", line: `{"type":"peers","id":"s","kind":"address","add":["fe80::1%eth0"],"remove":[]}`, says: /^add\[0\]: / },
+    { name: "an endpoint without protocol", line: `{"type":"peers","id":"s","kind":"endpoint","add":["10.0.0.1,80"],"remove":[]}`, says: /^add\[0\]: / },
+    { name: "port 0", line: `{"type":"peers","id":"s","kind":"endpoint","add":["10.0.0.1,tcp:0"],"remove":[]}`, says: /^add\[0\]: / },
+    { name: "a block too long", line: `{"type":"policy","id":"a/b","policy":{"id":"a/b","ingress":[{"peers":{"sets":[],"blocks":[{"cidr":"10.0.0.0/33"}]},"ports":"any","endpoints":[]}],"egress":[]}}`, says: /cidr: must be a network/ },
+    { name: "an incomplete revision", line: `{"type":"revision","revision":1,"versions":{},"complete":false}`, says: /^complete: must be true/ },
+    { name: "a version that is no number", line: `{"type":"revision","revision":1,"versions":{"pods":"x"},"complete":true}`, says: /^versions\.pods: / },
+    { name: "no protocol", line: `{"type":"hello","version":"1","node":"n","settings":{}}`, says: /^protocol: / },
+  ];
+  for (const { name, line, says } of bad) it(`refuses ${name}`, () => assert.throws(() => parseMessage(line), { message: says }));
+});
+
+describe("line splitter", () => {
+  it("finds the same lines however the bytes are cut", () => {
+    const bytes = Buffer.from("eins\n\nzwölf\nrest");
+    for (let size = 1; size <= bytes.length; size += 1) {
+      const splitter = new LineSplitter();
+      const lines: string[] = [];
+      for (let at = 0; at < bytes.length; at += size) lines.push(...splitter.push(bytes.subarray(at, at + size)));
+      assert.deepEqual(lines, ["eins", "", "zwölf"]);
+    }
+  });
+  it("takes a line of the limit, and refuses a longer one, finished or not", () => {
+    assert.deepEqual(new LineSplitter(4).push(Buffer.from("1234\n")), ["1234"]);
+    assert.throws(() => new LineSplitter(4).push(Buffer.from("12345\n")), /longer than 4 bytes/);
+    assert.throws(() => new LineSplitter(4).push(Buffer.from("12345")), /longer than 4 bytes/);
+  });
+  it("refuses what is not UTF-8", () => assert.throws(() => new LineSplitter().push(Buffer.from([0xff, 0x0a])), /not UTF-8/));
+});
