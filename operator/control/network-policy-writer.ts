@@ -6,7 +6,7 @@ import type { Owner } from "../compile/plan.ts";
 export interface NetworkPolicyWriter {
   /** @throws ApiError 409 if the name is taken: nothing is adopted by accident */
   create(namespace: string, part: Part, owner: Owner): Promise<NetworkPolicy>;
-  /** Server-side apply onto the object with this uid. @throws ApiError 422 if another has the name, 409 if it is gone */
+  /** Server-side apply onto this very object. @throws ApiError 422 if another has the name, 409 if it is gone */
   update(namespace: string, part: Part, owner: Owner, uid: string): Promise<NetworkPolicy>;
   /** Succeeds also if it is gone already. @throws ApiError 409 if the name is another object's by now */
   remove(namespace: string, name: string, uid: string): Promise<void>;

@@ -1,3 +1,13 @@
+/** What is known of an answer that is no success. */
+export interface FailedAnswer {
+  readonly status: number;
+  readonly reason: string;
+  readonly message: string;
+  readonly retryAfterSeconds?: number | undefined;
+  readonly method: string;
+  readonly path: string;
+}
+
 /** The API server answered, and not with success. Carries its `Status` object's own words. */
 export class ApiError extends Error {
   readonly status: number;
@@ -8,7 +18,7 @@ export class ApiError extends Error {
   readonly method: string;
   readonly path: string;
 
-  constructor(answer: { status: number; reason: string; message: string; retryAfterSeconds?: number | undefined; method: string; path: string }) {
+  constructor(answer: FailedAnswer) {
     super(`${answer.method} ${answer.path}: ${answer.status} ${answer.message}`);
     this.name = "ApiError";
     this.status = answer.status;
@@ -37,16 +47,27 @@ export function retryAfterMs(error: unknown): number {
 }
 
 /** Reads an answer or a watch's ERROR object; what is no Status object is quoted, shortened. */
-export function errorFromAnswer(method: string, path: string, status: number, text: string, retryAfter?: string): ApiError {
-  const answer = parseStatus(text);
+export function errorFromAnswer(
+  method: string, path: string, status: number, text: string, retryAfter?: string,
+): ApiError {
+  const { reason, message, retryAfterSeconds } = parseStatus(text);
   const seconds = Number(retryAfter ?? NaN);
-  const retryAfterSeconds = Number.isFinite(seconds) ? seconds : answer.retryAfterSeconds;
-  return new ApiError({ status, reason: answer.reason, message: answer.message || text.slice(0, 200), retryAfterSeconds, method, path });
+  return new ApiError({
+    method, path, status, reason,
+    message: message || text.slice(0, 200),
+    retryAfterSeconds: Number.isFinite(seconds) ? seconds : retryAfterSeconds,
+  });
+}
+
+interface StatusObject {
+  readonly reason?: unknown;
+  readonly message?: unknown;
+  readonly details?: { readonly retryAfterSeconds?: unknown } | null;
 }
 
 function parseStatus(text: string): { reason: string; message: string; retryAfterSeconds?: number } {
   try {
-    const { reason, message, details }: { reason?: unknown; message?: unknown; details?: { retryAfterSeconds?: unknown } } = JSON.parse(text);
+    const { reason, message, details }: StatusObject = JSON.parse(text);
     return {
       reason: typeof reason === "string" ? reason : "",
       message: typeof message === "string" ? message : "",

@@ -24,23 +24,32 @@ export interface ApplyOptions {
 }
 
 /** @throws ApiError 409 AlreadyExists if the name is taken: create never adopts. */
-export function create(client: ApiClient, resource: Resource, object: ApiObject, options: Omit<ApplyOptions, "force">): Promise<unknown> {
-  const { fieldManager, signal } = options;
+export function create(
+  client: ApiClient, resource: Resource, object: ApiObject, { fieldManager, signal }: Omit<ApplyOptions, "force">,
+): Promise<unknown> {
   const path = collectionPath(resource, object.metadata.namespace);
-  return client.request({ method: "POST", path, query: { fieldManager, fieldValidation: "Strict" }, body: object, ...(signal && { signal }) });
+  const query = { fieldManager, fieldValidation: "Strict" };
+  return client.request({ method: "POST", path, query, body: object, ...(signal && { signal }) });
 }
 
-/** Server-side apply. With `metadata.uid` it only ever changes that very object. @throws ApiError 409 for another uid */
-export function applyPatch(client: ApiClient, resource: Resource, object: ApiObject, options: ApplyOptions): Promise<unknown> {
+/**
+ * Server-side apply. With `metadata.uid` it only ever changes that very object.
+ * @throws ApiError 422 Invalid if the name is another object's by now, 409 Conflict if nothing has the name any more
+ */
+export function applyPatch(
+  client: ApiClient, resource: Resource, object: ApiObject, options: ApplyOptions,
+): Promise<unknown> {
   return patch(client, objectPath(resource, object.metadata), object, options);
 }
 
 /** Server-side apply of the status subresource. */
-export function applyStatus(client: ApiClient, resource: Resource, object: ApiObject, options: ApplyOptions): Promise<unknown> {
+export function applyStatus(
+  client: ApiClient, resource: Resource, object: ApiObject, options: ApplyOptions,
+): Promise<unknown> {
   return patch(client, objectPath(resource, object.metadata, "status"), object, options);
 }
 
-/** Deletes the object with this uid; succeeds if it is gone already. @throws ApiError 409 if the name is another object's */
+/** Deletes the object with this uid, or finds it gone. @throws ApiError 409 if the name is another object's by now */
 export async function deleteObject(
   client: ApiClient, resource: Resource, name: ObjectName, uid: string, signal?: AbortSignal,
 ): Promise<void> {
@@ -52,8 +61,11 @@ export async function deleteObject(
   }
 }
 
-function patch(client: ApiClient, path: string, body: ApiObject, { fieldManager, force = false, signal }: ApplyOptions): Promise<unknown> {
+function patch(
+  client: ApiClient, path: string, body: ApiObject, { fieldManager, force = false, signal }: ApplyOptions,
+): Promise<unknown> {
   const query = { fieldManager, force: String(force), fieldValidation: "Strict" };
   // JSON is YAML, and this is the only media type of apply that every supported server knows.
-  return client.request({ method: "PATCH", path, query, body, contentType: "application/apply-patch+yaml", ...(signal && { signal }) });
+  const contentType = "application/apply-patch+yaml";
+  return client.request({ method: "PATCH", path, query, body, contentType, ...(signal && { signal }) });
 }

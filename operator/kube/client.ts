@@ -19,7 +19,7 @@ export interface ApiRequest {
   readonly timeoutMs?: number;
 }
 
-/** Raw JSON to and from the API server: generated serializers drop fields, and a rule without `from` allows everyone. */
+/** Raw JSON to and from the API server: a generated serializer drops `from`, and a rule without it allows everyone. */
 export interface ApiClient {
   /** @returns the answer's JSON. @throws ApiError | Unreachable, or the signal's reason */
   request(request: ApiRequest): Promise<unknown>;
@@ -100,9 +100,10 @@ export class KubeClient implements ApiClient {
     }
     this.#observe(method, answer.statusCode);
     if (answer.statusCode >= 200 && answer.statusCode < 300) return answer;
-    const retryAfter = answer.headers["retry-after"];
     const text = await answer.body.text().catch((cause: unknown) => { throw failure(request, cause); });
-    throw errorFromAnswer(method, path, answer.statusCode, text, typeof retryAfter === "string" ? retryAfter : undefined);
+    const retryAfter = answer.headers["retry-after"];
+    const wait = typeof retryAfter === "string" ? retryAfter : undefined;
+    throw errorFromAnswer(method, path, answer.statusCode, text, wait);
   }
 }
 

@@ -15,10 +15,14 @@ const SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/tok
 
 /**
  * The first of: `path` (from `--kubeconfig`), `$KUBECONFIG`, the pod's ServiceAccount, `~/.kube/config`. One that was
- * named and cannot be used is an error, never passed over. @throws ConfigError
+ * named and cannot be used is an error, never passed over.
+ * @throws ConfigError
  */
-export function loadKubeConfig(path: string | undefined, env: Readonly<Record<string, string | undefined>>): KubeConfig {
-  const named = path !== undefined ? [path] : (env["KUBECONFIG"] ?? "").split(delimiter).filter((part) => part !== "");
+export function loadKubeConfig(
+  path: string | undefined, env: Readonly<Record<string, string | undefined>>,
+): KubeConfig {
+  const listed = (env["KUBECONFIG"] ?? "").split(delimiter).filter((part) => part !== "");
+  const named = path !== undefined ? [path] : listed;
   if (named.length > 0) return fromFiles(named);
   if (env["KUBERNETES_SERVICE_HOST"] !== undefined && existsSync(SERVICE_ACCOUNT_TOKEN)) {
     const config = new KubeConfig();
@@ -38,10 +42,11 @@ function fromFiles(paths: readonly string[]): KubeConfig {
     try {
       config.loadFromFile(path);
     } catch (cause) {
-      throw new ConfigError(`kubeconfig ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new ConfigError(`kubeconfig ${path} cannot be read: ${why}`, { cause });
     }
     merged.mergeConfig(config, merged.currentContext !== undefined && merged.currentContext !== "");
   }
-  if (!merged.getCurrentCluster()) throw new ConfigError(`kubeconfig ${paths.join(delimiter)}: its current context names no cluster`);
-  return merged;
+  if (merged.getCurrentCluster()) return merged;
+  throw new ConfigError(`kubeconfig ${paths.join(delimiter)}: its current context names no cluster`);
 }

@@ -20,22 +20,26 @@ export class ConnectionPool {
     this.#config = config;
   }
 
-  /** Asked for every request: tokens are renewed while we run, and a renewed client certificate needs new connections. */
+  /** Asked for every request: tokens are renewed while we run; a renewed client certificate needs new connections. */
   async connection(): Promise<Connection> {
     const options: RequestOptions = {};
     await this.#config.applyToHTTPSOptions(options);
     const { ca, cert, key, rejectUnauthorized, servername } = options;
-    const identity = [ca, cert, key, rejectUnauthorized, servername].map(String).join("\n");
+    const tls = Object.entries({ ca, cert, key, rejectUnauthorized, servername });
+    const identity = tls.map(([, value]) => String(value)).join("\n");
     if (this.#current?.key !== identity) {
       const retired = this.#current?.dispatcher;
-      const given = Object.entries({ ca, cert, key, rejectUnauthorized, servername }).filter(([, value]) => value !== undefined);
-      this.#current = { key: identity, dispatcher: new Agent({ connect: Object.fromEntries(given) }) };
+      const given = Object.fromEntries(tls.filter(([, value]) => value !== undefined));
+      this.#current = { key: identity, dispatcher: new Agent({ connect: given }) };
       // Ends when what is under way on it has ended.
       void retired?.close();
     }
-    const headers = Object.entries(options.headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)] as const);
-    const basic = typeof options.auth === "string" ? [["authorization", `Basic ${Buffer.from(options.auth).toString("base64")}`] as const] : [];
-    return { dispatcher: this.#current.dispatcher, headers: Object.fromEntries([...headers, ...basic]) };
+    const given = Object.entries(options.headers ?? {});
+    const headers = Object.fromEntries(given.map(([name, value]) => [name.toLowerCase(), String(value)]));
+    if (typeof options.auth === "string") {
+      headers["authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`;
+    }
+    return { dispatcher: this.#current.dispatcher, headers };
   }
 
   async close(): Promise<void> {

@@ -38,8 +38,8 @@ const NOTE_LENGTH = 1_024;
 const FIELD_LENGTH = 128;
 
 /**
- * Tells users what happened, as Events. A repeat of the same reason and message about the same object within ten minutes
- * is dropped: the state itself stands in the object's conditions, an Event only says when it changed.
+ * Tells users what happened, as Events. A repeat of the same reason and message about the same object within ten
+ * minutes is dropped: the state itself stands in the object's conditions, an Event only says when it changed.
  */
 export class EventRecorder {
   readonly #options: EventRecorderOptions;
@@ -60,7 +60,8 @@ export class EventRecorder {
     if (toldAt !== undefined && now - toldAt < REPEAT_MS) return;
     // With the API server away a thousand requests waiting for their time-out help nobody.
     if (this.#underWay.size >= MOST_UNDER_WAY) {
-      this.#options.onError(new Error(`Event ${reason} about ${regarding.kind} ${regarding.name}: too many are under way`));
+      const what = `Event ${reason} about ${regarding.kind} ${regarding.name}`;
+      this.#options.onError(new Error(`${what} is dropped: ${MOST_UNDER_WAY} are under way`));
       return;
     }
     this.#remember(key, now);

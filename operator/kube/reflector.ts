@@ -128,8 +128,8 @@ export class Reflector<T> {
         }
       }
     } catch (cause) {
-      // No error, just opened anew: a server that has seen no change of a kind since its start sends no bookmarks
-      // either (1.36). If it is gone indeed, the next attempt says so.
+      // No error, just opened anew: of a kind without any change a young server sends no bookmark for minutes (1.36).
+      // If it is gone indeed, the next attempt says so.
       if (!watchdog.signal.aborted || signal.aborted) throw cause;
     } finally {
       watchdog.stop();

@@ -46,7 +46,7 @@ export function skeleton(local: readonly Prefix[], family: Family): ReadonlyMap<
       NEW_CHAIN,
       [
         // Egress first; only what comes back from both is marked.
-        ...sources.map((source) => rule(source, { kind: "goto", chain: EGRESS_CHAIN })),
+        ...sources.map((source) => rule(source, { kind: "jump", chain: EGRESS_CHAIN })),
         ...destinations.map((destination) => rule(destination, { kind: "jump", chain: INGRESS_CHAIN })),
         ...[...sources, ...destinations].map((side) => rule(side, { kind: "mark", mark: "generation" })),
       ],

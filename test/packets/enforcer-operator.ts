@@ -1,0 +1,63 @@
+/**
+ * The other ends of an enforcer's wires, for a test inside its network namespace: the real stream server, which lets
+ * everyone in, and an HTTPS server that takes the statuses and knows the SegmentNode only from the second write on.
+ * Arguments: certificate file, key file.
+ */
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:https";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import type { NodeState } from "../../operator/api/node-state.ts";
+import type { SegmentNodeStatus } from "../../operator/api/segment-node.ts";
+import { StreamHub } from "../../operator/stream/hub.ts";
+import { StreamServer } from "../../operator/stream/server.ts";
+import type { StateDraft } from "./enforcer-state.ts";
+import { nodeState } from "./enforcer-state.ts";
+
+export type OperatorOrder =
+  /** The node's state from now on; its pods and policies are published to whoever follows. */
+  | { readonly do: "state"; readonly state: StateDraft; readonly generation: number }
+  | { readonly do: "statuses" };
+
+export const STREAM_PORT = 18443;
+export const API_PORT = 16443;
+export const SEGMENT = "shop";
+
+if (import.meta.main) await main(process.argv[2] ?? "", process.argv[3] ?? "");
+
+async function main(certFile: string, keyFile: string): Promise<void> {
+  const tls = { cert: await readFile(certFile), key: await readFile(keyFile) };
+  const statuses: SegmentNodeStatus[] = [];
+  let requests = 0;
+  const api = createServer(tls, (request, response) => {
+    void text(request).then((body) => {
+      requests += 1;
+      if (requests > 1) statuses.push((JSON.parse(body) as { readonly status: SegmentNodeStatus }).status);
+      response.writeHead(requests > 1 ? 200 : 404).end("{}");
+    });
+  });
+  api.listen(API_PORT, "127.0.0.1");
+  let state: NodeState = nodeState({});
+  let version = 1;
+  const hub = new StreamHub({
+    version: "test",
+    settings: { driftCheckMs: 500, streamSilenceMs: 45_000 },
+    state: () => state,
+    monotonic: () => performance.now(),
+  });
+  const log = { info: () => undefined, warn: () => undefined };
+  const authenticate = () => Promise.resolve({ allowed: true } as const);
+  await new StreamServer({ tls, hub, authenticate, log, heartbeatMs: 15_000 }).start(STREAM_PORT, "127.0.0.1");
+  process.stdout.write("ready\n");
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { id, order } = JSON.parse(line) as { id: number; order: OperatorOrder };
+    if (order.do === "state") {
+      const mark = { generation: order.generation, revision: `r${order.generation}` };
+      state = { ...nodeState(order.state), generations: new Map([[SEGMENT, mark]]) };
+      const delta = { policies: state.policies, pods: state.pods, peers: new Map(), generations: state.generations };
+      hub.publish(new Map([["node-1", delta]]), { pods: String((version += 1)) });
+    }
+    process.stdout.write(`${JSON.stringify({ id, outcome: order.do === "state" ? "done" : statuses })}\n`);
+  }
+  process.exit(0);
+}

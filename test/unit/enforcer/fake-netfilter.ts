@@ -1,0 +1,118 @@
+import type { Backend, Netfilter } from "../../../operator/enforcer/netfilter/netfilter.ts";
+import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
+import type { Family } from "../../../operator/enforcer/layout/family.ts";
+import type { KernelSet, KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
+
+type Sets = Map<string, { readonly type: string; readonly members: Set<string> }>;
+type Chains = Map<string, string[]>;
+
+/**
+ * A kernel in memory that takes the same texts and refuses what the kernel refuses: rules that refer to missing chains
+ * or sets, and removing what is in use. One transaction of rules is in force whole or not at all.
+ */
+export class FakeNetfilter implements Netfilter {
+  readonly backend: Backend = "nft";
+  /** What was written, in order: `sets` or `rules` and the text. */
+  readonly written: (readonly ["sets" | "rules", string])[] = [];
+  /** Marks that connections hold. */
+  readonly held = new Set<string>();
+  foreign = 0;
+  /** Thrown, once each, by the next writes; `undefined` lets one pass. */
+  readonly failures: (NetfilterError | undefined)[] = [];
+  #chains: Chains = new Map([["FORWARD", []]]);
+  readonly #sets: Sets = new Map();
+
+  async read(family: Family): Promise<KernelState> {
+    const jumps = this.#chains.get("FORWARD") ?? [];
+    const ours = [...this.#chains].filter(([name]) => name.startsWith("TW-"));
+    const sets = [...this.#sets].map(([name, { type, members }]): [string, KernelSet] => {
+      return [name, { type, members: new Set(members) }];
+    });
+    return {
+      chains: new Map(ours.map(([name, lines]) => [name, [...lines]])),
+      hook: { jumps: jumps.filter((line) => line === "-j TW-FWD").length, first: jumps[0] === "-j TW-FWD" },
+      sets: new Map(family === "ipv4" ? sets : []),
+    };
+  }
+
+  async restoreSets(text: string): Promise<void> {
+    this.#write("sets", text);
+    for (const line of text.trimEnd().split("\n")) {
+      const [verb = "", name = "", ...rest] = line.split(" ");
+      if (verb === "create") {
+        if (!this.#sets.has(name)) this.#sets.set(name, { type: rest[0] ?? "", members: new Set() });
+        continue;
+      }
+      const set = this.#sets.get(name);
+      if (set === undefined) throw refused(`the set ${name} does not exist`);
+      if (verb === "destroy" && this.#uses(name)) throw refused(`set ${name} is in use`);
+      if (verb === "destroy") this.#sets.delete(name);
+      if (verb === "add") set.members.add(rest.join(" "));
+      if (verb === "del") {
+        const member = set.members.values().find((each) => each.replace(" nomatch", "") === rest.join(" "));
+        set.members.delete(member ?? "");
+      }
+    }
+  }
+
+  async restoreRules(_family: Family, text: string): Promise<void> {
+    this.#write("rules", text);
+    const lines = text.trimEnd().split("\n");
+    if (lines[0] !== "*filter" || lines.at(-1) !== "COMMIT") throw refused("not one transaction");
+    const chains: Chains = new Map([...this.#chains].map(([name, rules]) => [name, [...rules]]));
+    for (const line of lines.slice(1, -1)) this.#take(line, chains);
+    this.#chains = chains;
+  }
+
+  async foreignMarkBits(): Promise<number> {
+    return this.foreign;
+  }
+
+  async connectionHolds(mark: string): Promise<boolean> {
+    return this.held.has(mark);
+  }
+
+  #write(kind: "sets" | "rules", text: string): void {
+    const failure = this.failures.shift();
+    if (failure !== undefined) throw failure;
+    this.written.push([kind, text]);
+  }
+
+  #take(line: string, chains: Chains): void {
+    const [, declared] = line.match(/^:(\S+) /) ?? [];
+    if (declared !== undefined) return void chains.set(declared, []);
+    const [, verb = "", name = "", rest = ""] = line.match(/^-([AIDFX]) (\S+) ?(.*)$/) ?? [];
+    const chain = chains.get(name);
+    if (chain === undefined) throw refused(`no chain by that name: ${line}`);
+    if (verb === "A") chain.push(this.#checked(rest, chains));
+    if (verb === "I") chain.unshift(this.#checked(rest.replace(/^1 /, ""), chains));
+    if (verb === "F") chain.length = 0;
+    if (verb === "D") {
+      const index = chain.indexOf(rest);
+      if (index === -1) throw refused(`no such rule: ${line}`);
+      chain.splice(index, 1);
+    }
+    if (verb === "X") {
+      const used = chains.values().some((lines) => lines.some((rule) => rule.endsWith(` ${name}`)));
+      if (used || chain.length > 0) throw refused(`chain is in use: ${name}`);
+      chains.delete(name);
+    }
+  }
+
+  #checked(rule: string, chains: Chains): string {
+    const chain = rule.match(/-[jg] (TW-\S+)/)?.[1];
+    if (chain !== undefined && !chains.has(chain)) throw refused(`no chain ${chain}`);
+    for (const [, set = ""] of rule.matchAll(/--match-set (\S+)/g)) {
+      if (!this.#sets.has(set)) throw refused(`Set ${set} doesn't exist.`);
+    }
+    return rule;
+  }
+
+  #uses(set: string): boolean {
+    return this.#chains.values().some((lines) => lines.some((line) => line.includes(`--match-set ${set} `)));
+  }
+}
+
+function refused(message: string): NetfilterError {
+  return new NetfilterError("ApplyFailed", message);
+}

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import type { ResolvedPort } from "../../../operator/api/node-state.ts";
+import { layout } from "../../../operator/enforcer/layout/layout.ts";
+import type { Ruleset } from "../../../operator/enforcer/layout/ruleset.ts";
+import type { KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
+import { EMPTY_KERNEL } from "../../../operator/enforcer/render/kernel-state.ts";
+import type { Marks } from "../../../operator/enforcer/render/marks.ts";
+import { fieldText, nextGeneration } from "../../../operator/enforcer/render/marks.ts";
+import { inForce, kernelMarks, narrows, plan, skeletonText } from "../../../operator/enforcer/render/plan.ts";
+import type { StateDraft } from "../../packets/enforcer-state.ts";
+import { nodeState } from "../../packets/enforcer-state.ts";
+
+const OLD: Marks = { mask: 0xffff0000, generation: 1, state: "one" };
+const NEW: Marks = { mask: 0xffff0000, generation: 2, state: "two" };
+const HTTP: ResolvedPort = { protocol: "TCP", port: 80 };
+const DNS: ResolvedPort = { protocol: "UDP", port: 53 };
+
+function guarded(peers: readonly string[], ports = [HTTP], pods: StateDraft["pods"] = {}): Ruleset {
+  const draft: StateDraft = {
+    pods: { db: { address: "10.1.0.5", ingress: ["db"] }, ...pods },
+    policies: { db: { ingress: [{ peers: ["peers"], ports }] } },
+    peers: { peers },
+  };
+  return layout(nodeState(draft), "ipv4");
+}
+
+/** The kernel after a ruleset was applied and swept, by an enforcer that has forgotten what it wrote. */
+function kernelWith(ruleset: Ruleset, marks = OLD): KernelState {
+  const { swept } = plan(EMPTY_KERNEL, ruleset, marks, marks);
+  const sets = [...swept.sets].map(([name, set]) => [name, { ...set, members: new Set(set.members) }] as const);
+  return { ...swept, sets: new Map(sets) };
+}
+
+describe("plan", () => {
+  it("writes nothing into a kernel that holds the ruleset", () => {
+    const ruleset = guarded(["10.2.0.1"]);
+    const steps = plan(kernelWith(ruleset), ruleset, OLD, OLD);
+    assert.ok(inForce(steps));
+    assert.equal(steps.sweepChains + steps.sweepSets, "");
+  });
+
+  it("adds members in place and writes no rule for them", () => {
+    const steps = plan(kernelWith(guarded(["10.2.0.1"])), guarded(["10.2.0.1", "10.2.0.2"]), OLD, OLD);
+    assert.match(steps.fill, /^add TW-u[0-9a-f]{16} 10\.2\.0\.2\n$/);
+    assert.equal(steps.rules + steps.drain + steps.generation, "");
+  });
+
+  it("takes members away before the new generation, which comes in a transaction of its own", () => {
+    const steps = plan(kernelWith(guarded(["10.2.0.1", "10.2.0.2"])), guarded(["10.2.0.1"]), OLD, NEW);
+    assert.equal(steps.fill + steps.rules, "");
+    assert.match(steps.drain, /^del TW-u[0-9a-f]{16} 10\.2\.0\.2\n$/);
+    assert.deepEqual(marksIn(steps.generation), ["0x20000"]);
+  });
+
+  it("lets the generation ride with the chains when no member leaves", () => {
+    const steps = plan(kernelWith(guarded(["10.2.0.1"])), guarded(["10.2.0.1"], [HTTP, DNS]), OLD, NEW);
+    assert.deepEqual(marksIn(steps.rules), ["0x20000"]);
+    assert.equal(steps.drain + steps.generation, "");
+  });
+
+  it("keeps the old generation in the chains while members are still to leave", () => {
+    const before = guarded(["10.2.0.1", "10.2.0.2"]);
+    const after = guarded(["10.2.0.1"], [HTTP, DNS], { far: { address: "10.9.0.1" } });
+    const steps = plan(kernelWith(before), after, OLD, NEW);
+    assert.deepEqual(marksIn(steps.rules), ["0x10000"]);
+    assert.match(steps.drain, /^del /);
+    assert.deepEqual(marksIn(steps.generation), ["0x20000"]);
+  });
+
+  it("writes a new class beside the old one, moves the leaves whole, sweeps the old class last", () => {
+    const steps = plan(kernelWith(guarded(["10.2.0.1"])), guarded(["10.2.0.1"], [HTTP, DNS]), OLD, NEW);
+    const declared = [...steps.rules.matchAll(/^:(TW-\S+)/gm)].map(([, name]) => name?.replace(/[0-9a-f]{16}$/, ""));
+    assert.deepEqual(declared, ["TW-CI", "TW-FWD", "TW-I-", "TW-NEW"]);
+    assert.match(steps.sweepChains, /^\*filter\n-F (TW-CI[0-9a-f]{16})\n-X \1\nCOMMIT\n$/);
+    assert.ok(steps.applied.chains.size > steps.unchained.chains.size);
+  });
+
+  it("destroys only sets that nothing wants", () => {
+    const steps = plan(kernelWith(guarded(["10.2.0.1"])), layout(nodeState({}), "ipv4"), OLD, NEW);
+    assert.match(steps.sweepSets, /^destroy TW-u[0-9a-f]{16}\n$/);
+    assert.equal(steps.drain, "", "nothing is taken out of a set that goes");
+  });
+
+  const hooks: readonly (readonly [string, KernelState["hook"], string])[] = [
+    ["absent", { jumps: 0, first: false }, "-I FORWARD 1 -j TW-FWD"],
+    ["not first", { jumps: 1, first: false }, "-D FORWARD -j TW-FWD\n-I FORWARD 1 -j TW-FWD"],
+    ["twice", { jumps: 2, first: true }, "-D FORWARD -j TW-FWD\n-D FORWARD -j TW-FWD\n-I FORWARD 1 -j TW-FWD"],
+  ];
+  for (const [name, hook, lines] of hooks) {
+    it(`puts the jump first in FORWARD when it is ${name}`, () => {
+      const ruleset = guarded([]);
+      const steps = plan({ ...kernelWith(ruleset), hook }, ruleset, OLD, OLD);
+      assert.equal(steps.rules, `*filter\n${lines}\nCOMMIT\n`);
+    });
+  }
+});
+
+describe("narrows", () => {
+  const cases: readonly (readonly [string, Ruleset, Ruleset, boolean])[] = [
+    ["a member joins", guarded(["10.2.0.1"]), guarded(["10.2.0.1", "10.2.0.2"]), false],
+    ["a member leaves", guarded(["10.2.0.1", "10.2.0.2"]), guarded(["10.2.0.1"]), true],
+    ["a port goes", guarded([], [HTTP, DNS]), guarded([]), true],
+    ["a pod is isolated", guarded([]), guarded([], [HTTP], { web: { address: "10.1.0.6", ingress: ["db"] } }), true],
+    ["an open pod comes", guarded([]), guarded([], [HTTP], { web: { address: "10.9.0.6" } }), false],
+    ["nothing changes", guarded([]), guarded([]), false],
+  ];
+  for (const [name, before, after, expected] of cases) {
+    it(`is ${expected} when ${name}`, () => assert.equal(narrows(kernelWith(before), after, OLD), expected));
+  }
+});
+
+describe("skeletonText", () => {
+  const empty = layout(nodeState({}), "ipv4");
+
+  it("makes the chains that every packet passes, and the jump", () => {
+    const text = skeletonText(EMPTY_KERNEL, empty, OLD);
+    assert.deepEqual(text.match(/^:TW-\S+/gm), [":TW-DROP", ":TW-E", ":TW-EST", ":TW-FWD", ":TW-I", ":TW-NEW"]);
+    assert.match(text, /-I FORWARD 1 -j TW-FWD/);
+  });
+
+  it("leaves alone what an earlier run left", () => {
+    assert.equal(skeletonText(kernelWith(guarded(["10.2.0.1"])), empty, NEW), "");
+    const torn = kernelWith(guarded([]));
+    const lost = { ...torn, chains: new Map([...torn.chains].filter(([name]) => name !== "TW-FWD")) };
+    assert.deepEqual(skeletonText(lost, empty, NEW).match(/^:TW-\S+/gm), [":TW-FWD"]);
+  });
+});
+
+describe("marks", () => {
+  it("are read back from the kernel as they were written", () => {
+    assert.deepEqual(kernelMarks(kernelWith(guarded([]), NEW)), NEW);
+    assert.equal(kernelMarks(EMPTY_KERNEL), undefined);
+  });
+
+  it("are written into whichever bits are ours", () => {
+    assert.equal(fieldText(0xffff, 0xffff0000), "0xffff0000/0xffff0000");
+    assert.equal(fieldText(0x12, 0x0000ffff), "0x12/0xffff");
+    assert.equal(fieldText(0x12, 0x00ffff00), "0x1200/0xffff00");
+  });
+
+  it("go round without the values for `no verdict` and `denied`", () => {
+    assert.equal(nextGeneration(0xfffd), 0xfffe);
+    assert.equal(nextGeneration(0xfffe), 1);
+  });
+});
+
+/** Generations that a restore input writes, each once. */
+function marksIn(text: string): readonly string[] {
+  const found = text.matchAll(/(?:--mark|--set-xmark) (0x[0-9a-f]+)\//g).map(([, mark]) => mark ?? "");
+  return [...new Set(found)];
+}

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
+import { waitAfter } from "../../../operator/enforcer/backoff.ts";
+import type { Clock } from "../../../operator/enforcer/clock.ts";
+import type { LineLogger } from "../../../operator/enforcer/line-logger.ts";
+import type { NodeReport } from "../../../operator/enforcer/node-report.ts";
+import { segmentNodeStatus } from "../../../operator/enforcer/node-report.ts";
+import { SegmentNodeReporter } from "../../../operator/enforcer/segment-node-reporter.ts";
+import { nodeState } from "../../packets/enforcer-state.ts";
+
+const SILENT: LineLogger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+function report(generation: number, rules = 20, failure?: NodeReport["failure"]): NodeReport {
+  const state = nodeState({ pods: { a: { address: "10.1.0.1" } } });
+  const generations = new Map([["shop", { generation, revision: `r${generation}` }]]);
+  return { state: { ...state, generations }, wrote: true, rules, sets: 2, backend: "nft", failure };
+}
+
+describe("segmentNodeStatus", () => {
+  const first = segmentNodeStatus(report(3), undefined, "1.0.0", "2026-01-01T00:00:00Z");
+
+  it("confirms what is in force", () => {
+    assert.deepEqual(first, {
+      conditions: [
+        {
+          type: "Ready",
+          status: "True",
+          reason: "Enforcing",
+          message: "enforcing on 1 pods",
+          observedGeneration: 1,
+          lastTransitionTime: "2026-01-01T00:00:00Z",
+        },
+      ],
+      policies: [{ name: "shop", generation: 3, revision: "r3", state: "Enforced", message: "" }],
+      pods: 1,
+      rules: { ipv4: 20, ipv6: 0 },
+      sets: 2,
+      backend: "nft",
+      version: "1.0.0",
+      lastAppliedTime: "2026-01-01T00:00:00Z",
+    });
+  });
+
+  it("says a failure in Ready and Degraded, and takes both back when it is over", () => {
+    const failure = { reason: "IpsetMissing", message: "ipset is not installed in the enforcer's image" };
+    const bad = { ...report(3, 20, failure), wrote: false };
+    const failed = segmentNodeStatus(bad, first, "1.0.0", "2026-01-01T00:01:00Z");
+    const conditions = failed.conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`);
+    assert.deepEqual(conditions, ["Ready=False IpsetMissing", "Degraded=True IpsetMissing"]);
+    assert.equal(failed.lastAppliedTime, first.lastAppliedTime);
+    const mended = segmentNodeStatus(report(3), failed, "1.0.0", "2026-01-01T00:02:00Z");
+    assert.deepEqual(mended.conditions.map(({ type, lastTransitionTime }) => [type, lastTransitionTime]), [
+      ["Ready", "2026-01-01T00:02:00Z"],
+    ]);
+  });
+
+  it("moves the transition time only with the status", () => {
+    const later = segmentNodeStatus(report(4), first, "1.0.0", "2026-01-01T00:05:00Z");
+    assert.equal(later.conditions[0]?.lastTransitionTime, "2026-01-01T00:00:00Z");
+    assert.equal(later.lastAppliedTime, "2026-01-01T00:05:00Z");
+  });
+});
+
+describe("SegmentNodeReporter", () => {
+  /** Time that passes only in sleeps, and then at once. */
+  class LeapingClock implements Clock {
+    now = 0;
+
+    monotonic(): number {
+      return this.now;
+    }
+
+    timestamp(): string {
+      return new Date(this.now).toISOString();
+    }
+
+    async sleep(ms: number, signal: AbortSignal): Promise<void> {
+      if (ms < 1e9) this.now += ms;
+      else await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      await new Promise(setImmediate);
+    }
+  }
+
+  async function written(reports: readonly NodeReport[], failures = 0) {
+    const clock = new LeapingClock();
+    const stop = new AbortController();
+    const writes: (readonly [number, SegmentNodeStatus])[] = [];
+    let left = failures;
+    const reporter = new SegmentNodeReporter({
+      version: "1.0.0",
+      log: SILENT,
+      clock,
+      random: () => 0,
+      sink: {
+        async write(status) {
+          left -= 1;
+          if (left >= 0) throw new Error("404 not found");
+          writes.push([clock.now, status]);
+        },
+      },
+    });
+    const done = reporter.run(stop.signal);
+    for (const each of reports) {
+      reporter.report(each);
+      for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+    }
+    stop.abort();
+    await done;
+    return writes.map(([at, status]) => [at, status.policies[0]?.generation, status.rules.ipv4]);
+  }
+
+  it("writes a confirmation at once", async () => {
+    assert.deepEqual(await written([report(1), report(2)]), [[0, 1, 20], [0, 2, 20]]);
+  });
+
+  it("writes nothing when nothing changed", async () => {
+    assert.deepEqual(await written([report(1), report(1)]), [[0, 1, 20]]);
+  });
+
+  it("writes counts at most once a second", async () => {
+    assert.deepEqual(await written([report(1), report(1, 21)]), [[0, 1, 20], [1_000, 1, 21]]);
+  });
+
+  it("tries again, waiting longer each time, while there is no SegmentNode", async () => {
+    assert.deepEqual(await written([report(1)], 3), [[250 + 500 + 1_000, 1, 20]]);
+  });
+});
+
+describe("waitAfter", () => {
+  const backoff = { firstMs: 250, mostMs: 5_000 };
+  const cases: readonly (readonly [number, number, number])[] = [[1, 0, 250], [2, 0, 500], [9, 0, 5_000], [2, 1, 250]];
+  for (const [failures, random, ms] of cases) {
+    it(`${ms} ms after ${failures} failures`, () => assert.equal(waitAfter(failures, backoff, () => random), ms));
+  }
+});
