@@ -4,9 +4,9 @@ import { parseArgs } from "node:util";
 import { Lab } from "../test/lab/lab.ts";
 import { monotonicMs } from "../test/lab/prober.ts";
 import { waitFor } from "../test/lab/wait.ts";
-import { printMatrix, type Expectation } from "./matrix.ts";
+import { countOpen, printMatrix, type Expectation } from "./matrix.ts";
 import { Narrator } from "./narrator.ts";
-import { asTheShopSays, everythingOpen, MEMBERS, namespaceManifests, nameOf, reachability, withoutTheDatabase } from "./shop.ts";
+import { asTheShopSays, everythingOpen, MEMBERS, namespaceManifests, reachability, withoutTheDatabase } from "./shop.ts";
 
 const { values: options } = parseArgs({ options: { keep: { type: "boolean", default: false } } });
 const narrator = new Narrator(process.stdout);
@@ -27,9 +27,11 @@ function words(line: string): readonly string[] {
 }
 
 async function showMatrix(lab: Lab, expected: Expectation): Promise<void> {
-  const found = printMatrix(narrator, await reachability(lab), expected);
+  const matrix = await reachability(lab);
+  const found = printMatrix(narrator, matrix, expected);
   surprises += found;
-  if (found === 0) narrator.good("every pair as expected (open, or · for dropped)");
+  const { open, pairs } = countOpen(matrix);
+  if (found === 0) narrator.good(`as expected: ${open} of ${pairs} pairs are open${open < pairs ? `, ${pairs - open} dropped (·)` : ""}`);
   else narrator.bad(`${found} pairs not as expected, marked (!)`);
 }
 
@@ -104,9 +106,11 @@ async function remove(lab: Lab): Promise<void> {
 }
 
 async function main(): Promise<number> {
-  narrator.say(`Tierwall, shown on a real Kubernetes cluster of two nodes with ${MEMBERS.map(nameOf).length} pods, all on this machine.`);
+  narrator.say(`Tierwall, shown on a real Kubernetes cluster of two nodes with ${MEMBERS.length} pods, all on this machine.`);
   narrator.heading("A cluster");
+  const started = monotonicMs();
   const lab = await Lab.start({ nodes: 2, log: (line) => narrator.say(line) });
+  narrator.good(`two nodes are Ready after ${((monotonicMs() - started) / 1000).toFixed(0)} s`);
   try {
     narrator.say("To follow along in another terminal:");
     narrator.say(`  export KUBECONFIG=${lab.kubeconfig} PATH=${lab.plane.binaries}:$PATH`);

@@ -1,0 +1,3 @@
+module tierwall.io/test/traffic
+
+go 1.26

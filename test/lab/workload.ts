@@ -1,0 +1,29 @@
+export interface WorkloadOptions {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Node to run on; without it the scheduler decides. */
+  readonly node?: string;
+  readonly tcp?: readonly number[];
+  readonly udp?: readonly number[];
+}
+
+/** A pod that answers with its name; Ready as soon as it listens. */
+export function workloadManifest(options: WorkloadOptions, image: string): object {
+  const { namespace, name, labels = {}, tcp = [8080], udp = [8080] } = options;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { namespace, name, labels },
+    spec: {
+      // Grace is for programs that have something to finish.
+      terminationGracePeriodSeconds: 0,
+      enableServiceLinks: false,
+      ...(options.node === undefined ? {} : { nodeSelector: { "kubernetes.io/hostname": options.node } }),
+      containers: [{
+        name: "server", image, imagePullPolicy: "Never",
+        args: ["serve", `-name=${name}`, `-tcp=${tcp.join()}`, `-udp=${udp.join()}`],
+      }],
+    },
+  };
+}

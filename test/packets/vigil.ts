@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+
+import type { Lab } from "../lab/lab.ts";
+import { monotonicMs, type Prober, type Result, type Sample, type Target, type Watch } from "../lab/prober.ts";
+
+/** A client pod and what it keeps asking; names are `<namespace>/<pod>`. */
+export interface Pair {
+  readonly client: string;
+  readonly server: string;
+  readonly port: number;
+  readonly protocol: "tcp" | "udp";
+}
+
+export interface Span {
+  /** On the clock of `monotonicMs`; absent = from the beginning, to the end. */
+  readonly from?: number;
+  readonly to?: number;
+}
+
+/** Long enough for a busy machine, shorter than the second after which TCP repeats a lost SYN. */
+const TIMEOUT_MS = 900;
+/** Below this share of the planned probes a test says nothing about what happened in between. */
+const ENOUGH = 0.95;
+
+export function nameOf({ client, server, port, protocol }: Pair): string {
+  return `${client} → ${server} ${protocol}/${port}`;
+}
+
+interface PodWatch {
+  readonly pairs: readonly Pair[];
+  readonly targets: readonly Target[];
+  readonly watch: Watch;
+  readonly prober: Prober;
+}
+
+/** Something that was done, on the clock of `monotonicMs`. */
+interface Mark {
+  readonly at: number;
+  readonly label: string;
+}
+
+/** Probes pairs without a pause, 200 new flows a second each, while something is done to the cluster. */
+export class Vigil {
+  readonly #watches: readonly PodWatch[];
+  readonly #marks: Mark[] = [];
+
+  private constructor(watches: readonly PodWatch[]) {
+    this.#watches = watches;
+  }
+
+  static async start(lab: Lab, pairs: readonly Pair[], perSecond = 200): Promise<Vigil> {
+    const clients = Map.groupBy(pairs, ({ client }) => client);
+    const watches = await Promise.all([...clients].map(async ([client, own]) => {
+      const prober = await lab.prober(...place(client));
+      const targets = await Promise.all(own.map(async ({ server, port, protocol }): Promise<Target> => (
+        { to: await lab.podIP(...place(server)), port, protocol, timeoutMs: TIMEOUT_MS }
+      )));
+      return { pairs: own, targets, prober, watch: await prober.watch(targets, perSecond) };
+    }));
+    return new Vigil(watches);
+  }
+
+  /** Notes that something happens now. @returns the time */
+  mark(label: string): number {
+    const at = monotonicMs();
+    this.#marks.push({ at, label });
+    return at;
+  }
+
+  /** @throws AssertionError if fewer probes were sent than a verdict needs */
+  async stop(): Promise<VigilReport> {
+    const samples = new Map<string, readonly Sample[]>();
+    let planned = 0;
+    for (const { pairs, targets, watch, prober } of this.#watches) {
+      const report = await watch.stop();
+      planned += report.planned;
+      pairs.forEach((pair, index) => samples.set(nameOf(pair), report.samples.filter(({ target }) => target === targets[index])));
+      await prober.stop();
+    }
+    const report = new VigilReport(samples, planned, this.#marks);
+    report.assertEnough();
+    return report;
+  }
+}
+
+export class VigilReport {
+  readonly #samples: ReadonlyMap<string, readonly Sample[]>;
+  readonly #planned: number;
+  readonly #marks: readonly Mark[];
+
+  constructor(samples: ReadonlyMap<string, readonly Sample[]>, planned: number, marks: readonly Mark[]) {
+    this.#samples = samples;
+    this.#planned = planned;
+    this.#marks = marks;
+  }
+
+  get sent(): number {
+    return this.#samples.values().reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** One line for the test's output. */
+  get summary(): string {
+    return `${this.sent} probes of ${this.#planned} planned over ${this.#samples.size} pairs`;
+  }
+
+  assertEnough(): void {
+    assert.ok(this.sent >= this.#planned * ENOUGH, `only ${this.summary}: the machine was too busy to tell`);
+  }
+
+  /** Every probe of these pairs that was sent in the span came out so. */
+  assertAll(pairs: readonly Pair[], expected: Result, { from = -Infinity, to = Infinity }: Span = {}): void {
+    for (const pair of pairs) {
+      const sent = (this.#samples.get(nameOf(pair)) ?? []).filter(({ at }) => at >= from && at <= to);
+      assert.ok(sent.length > 0, `${nameOf(pair)}: no probe was sent in the span`);
+      const wrong = sent.filter(({ result }) => result !== expected);
+      const examples = wrong.slice(0, 5).map((sample) => this.#tell(sample)).join("; ");
+      assert.equal(wrong.length, 0, `${nameOf(pair)}: ${wrong.length} of ${sent.length} probes not ${expected}: ${examples}`);
+    }
+  }
+
+  #tell({ at, result, latencyMs, error }: Sample): string {
+    const before = this.#marks.findLast((mark) => mark.at <= at);
+    const when = before === undefined ? "before the first mark" : `${Math.round(at - before.at)} ms after "${before.label}"`;
+    return `${result} ${when} (${latencyMs.toFixed(1)} ms${error === undefined ? "" : `, ${error}`})`;
+  }
+}
+
+/** `<namespace>/<pod>` in its two halves. */
+export function place(name: string): [namespace: string, pod: string] {
+  const [namespace = "", pod = ""] = name.split("/");
+  return [namespace, pod];
+}
