@@ -62,13 +62,13 @@ function requireProgram(program, remedy) {
 }
 
 function requireGo() {
-  requireProgram("go", `install Go ${goVersion()} or newer (https://go.dev/dl)`);
+  requireProgram("go", `install Go ${goVersion()} or newer`);
   // Outside the module: inside it, Go would try to download the version it asks for.
   const found = execFileSync("go", ["env", "GOVERSION"], { cwd: "/", encoding: "utf8" }).trim().replace(/^go/, "");
   const [major, minor] = found.split(".").map((part) => Number.parseInt(part, 10));
   const [wantedMajor, wantedMinor] = goVersion().split(".").map(Number);
   if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)) return;
-  throw new Unmet(`Go ${found} is too old: install Go ${goVersion()} or newer (https://go.dev/dl)`);
+  throw new Unmet(`Go ${found} is too old: install Go ${goVersion()} or newer`);
 }
 
 function goVersion() {

@@ -28,7 +28,7 @@ export interface StatusSink {
 /** Statuses of one object are this far apart, however fast things change. */
 const WRITE_INTERVAL_MS = 1_000;
 /** An in-between state is written only if it lasts: most roll-outs are done before. */
-const SETTLE_MS = 300;
+const SETTLE_MS = 1_000;
 /** Pod counts are looked at again this often. */
 const REFRESH_MS = 30_000;
 

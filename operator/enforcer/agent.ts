@@ -17,8 +17,12 @@ export interface AgentOptions {
   readonly log: LineLogger;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Quiet time after which unreferenced rules are removed. Milliseconds. */
+  readonly sweepAfterMs?: number;
 }
 
+/** States come in bursts, and a sweep takes as long as an apply: it waits for a quiet moment. */
+const SWEEP_AFTER_MS = 200;
 const RETRY: Backoff = { firstMs: 100, mostMs: 5_000 };
 
 /**
@@ -31,6 +35,7 @@ export class Agent {
   readonly #log: LineLogger;
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #sweepAfterMs: number;
   readonly #wakeUp = new WakeUp();
   #settings = DEFAULT_ENFORCER_SETTINGS;
   /** States that arrive while one is being applied replace each other here. */
@@ -39,13 +44,15 @@ export class Agent {
   #prepared = false;
   #failures = 0;
   #checkAt = 0;
+  #sweepAt = Infinity;
 
-  constructor({ firewall, report, log, clock, random }: AgentOptions) {
+  constructor({ firewall, report, log, clock, random, sweepAfterMs = SWEEP_AFTER_MS }: AgentOptions) {
     this.#firewall = firewall;
     this.#report = report;
     this.#log = log;
     this.#clock = clock;
     this.#random = random;
+    this.#sweepAfterMs = sweepAfterMs;
   }
 
   /** A state is in force, it is the newest one, and nothing has failed since. */
@@ -74,8 +81,8 @@ export class Agent {
         continue;
       }
       if (this.#wanted === this.#applied?.state) {
-        const rest = this.#applied === undefined ? Infinity : Math.max(0, this.#checkAt - this.#clock.monotonic());
-        await this.#wakeUp.sleep(rest, this.#clock, signal);
+        const next = this.#applied === undefined ? Infinity : Math.min(this.#checkAt, this.#sweepAt);
+        await this.#wakeUp.sleep(Math.max(0, next - this.#clock.monotonic()), this.#clock, signal);
       }
     }
   }
@@ -87,6 +94,7 @@ export class Agent {
     if (wanted === undefined) return;
     if (wanted !== this.#applied?.state) await this.#apply(wanted, signal);
     else if (this.#clock.monotonic() >= this.#checkAt) await this.#check(wanted, signal);
+    else if (this.#clock.monotonic() >= this.#sweepAt) await this.#sweep(signal);
   }
 
   async #apply(state: NodeState, signal: AbortSignal): Promise<void> {
@@ -95,7 +103,6 @@ export class Agent {
     this.#settle(state, result);
     const duration = Math.round(this.#clock.monotonic() - start);
     if (result.wrote) this.#log.info("state applied", { ...result, pods: state.pods.size, milliseconds: duration });
-    await this.#sweep(signal);
   }
 
   async #check(state: NodeState, signal: AbortSignal): Promise<void> {
@@ -107,6 +114,7 @@ export class Agent {
 
   /** What is in force stays so if this fails; the next check tries again. */
   async #sweep(signal: AbortSignal): Promise<void> {
+    this.#sweepAt = Infinity;
     try {
       await this.#firewall.sweep(signal);
     } catch (error) {
@@ -118,6 +126,7 @@ export class Agent {
   #settle(state: NodeState, result: Applied): void {
     this.#applied = { state, result };
     this.#checkAt = this.#clock.monotonic() + this.#settings.driftCheckMs;
+    this.#sweepAt = this.#clock.monotonic() + this.#sweepAfterMs;
     this.#report({ state, ...result, backend: this.#firewall.backend, failure: undefined });
   }
 

@@ -36,6 +36,7 @@ class Stage implements AsyncDisposable {
       log: SILENT,
       clock: { ...SYSTEM_CLOCK, sleep: (ms, signal) => SYSTEM_CLOCK.sleep(Math.min(ms, 20), signal) },
       random: () => 0,
+      sweepAfterMs: 0,
     });
     this.#done = this.agent.run(this.#stop.signal);
   }
