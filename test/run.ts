@@ -8,7 +8,7 @@ interface Suite {
 }
 
 const SUITES: readonly Suite[] = [
-  { name: "unit", what: "pure rooms, seconds", args: ["test/unit/**/*.test.ts"] },
+  { name: "unit", what: "pure rooms, seconds", args: ["--parallel", "--jobs", "2", "test/unit/**/*.test.ts"] },
   { name: "cluster", what: "against a real API server, a few minutes", args: ["--config", "test/cluster/.mocharc.json"] },
   { name: "packets", what: "real nodes and packets, a few minutes", args: ["--config", "test/packets/.mocharc.json"] },
 ];

@@ -152,9 +152,12 @@ describe("one SegmentPolicy, on packets", function () {
     assert.deepEqual(await surprises(({ client, server }) => client === server, ["shop-dev/misfit"], [...everyone, "shop-dev/misfit"]), []);
     assert.deepEqual(await surprises(() => false, [STRANGER, "shop-dev/frontend-1"], ["shop-dev/misfit"]), []);
     for (const name of ["shop-dev/misfit", "shop-prod/frontend-1"]) {
-      const netns = await lab.podNetns(...place(name));
-      const { stdout, stderr } = await netns.exec([process.execPath, new URL("dns-query.mjs", import.meta.url).pathname]);
-      assert.deepEqual(stdout === "" ? stderr : JSON.parse(stdout), { udp: "10.96.0.1", tcp: "10.96.0.1" }, name);
+      const prober = await lab.prober(...place(name));
+      for (const protocol of ["udp", "tcp"] as const) {
+        const answer = await prober.resolve({ server: "10.96.0.10", name: "kubernetes.default.svc.cluster.local", protocol });
+        assert.deepEqual(answer, ["10.96.0.1"], `${name} over ${protocol}`);
+      }
+      await prober.stop();
     }
     await remove("shop-dev", "misfit");
   });

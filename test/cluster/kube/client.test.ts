@@ -4,6 +4,7 @@ import { KubeClient, type ApiRequest } from "../../../operator/kube/client.ts";
 import { loadKubeConfig } from "../../../operator/kube/config.ts";
 import { CONFIG_MAPS, NAMESPACES, NODES, collectionPath, objectPath } from "../../../operator/kube/resource.ts";
 import type { ControlPlane } from "../../lab/control-plane.ts";
+import { waitFor } from "../../lab/wait.ts";
 import { controlPlane } from "../control-plane.ts";
 import { Relay } from "./relay.ts";
 import { Workspace } from "./workspace.ts";
@@ -101,7 +102,8 @@ describe("API client", () => {
     const query = { watch: "true", resourceVersion: "not-a-number" };
     const lines = client.stream({ method: "GET", path: collectionPath(NODES), query });
     const error = await failureOf((async () => { for await (const _ of lines) { /* none is expected */ } })());
-    assert.ok(hasStatus(error, 400), String(error));
+    assert.ok(hasStatus(error, 500), String(error));
+    assert.match(String(error), /resourceVersion: Invalid value: "not-a-number"/);
   });
 
   it("ends a watch when its loop is left", async () => {
@@ -113,28 +115,54 @@ describe("API client", () => {
     assert.equal(seen.at(-1), "GET 200");
   });
 
-  it("gives up in its own time, and by the caller's signal with the caller's reason", async () => {
-    const relay = await Relay.start(plane.url);
-    const config = loadKubeConfig(plane.kubeconfig, {});
-    config.clusters = config.clusters.map((cluster) => ({ ...cluster, server: relay.url }));
-    const slow = new KubeClient(config);
+  describe("when the network fails", () => {
     const request = { method: "GET", path: collectionPath(NODES) } as const;
-    try {
-      await slow.request(request);
+    let relay: Relay;
+    let far: KubeClient;
+
+    beforeEach(async () => {
+      relay = await Relay.start(plane.url);
+      far = new KubeClient(relay.kubeConfig(plane.kubeconfig), (method, status) => seen.push(`${method} ${status}`));
+      await far.request(request);
+      seen.length = 0;
+    });
+
+    afterEach(async () => {
+      await far.close();
+      await relay.stop();
+    });
+
+    it("is Unreachable after its time without an answer, and works again on a new connection", async () => {
       relay.freeze();
-      const late = await failureOf(slow.request({ ...request, timeoutMs: 200 }));
-      assert.ok(late instanceof Unreachable, String(late));
+      const error = await failureOf(far.request({ ...request, timeoutMs: 200 }));
+      assert.ok(error instanceof Unreachable, String(error));
+      assert.match(error.message, /^GET \/api\/v1\/nodes: .*timeout/);
+      relay.open();
+      const retry = (): Promise<unknown> => far.request({ ...request, timeoutMs: 500 });
+      await waitFor("a new connection", retry, { timeoutMs: 10_000 });
+    });
+
+    it("ends with the caller's own reason when the caller aborts", async () => {
       relay.freeze();
       const reason = new Error("the caller changed its mind");
       const abort = new AbortController();
-      setTimeout(() => abort.abort(reason), 100);
-      relay.cut();
-      assert.ok(await failureOf(slow.request(request)) instanceof Unreachable);
-      abort.abort(reason);
-      assert.equal(await failureOf(slow.request({ ...request, signal: abort.signal })), reason);
-    } finally {
-      await slow.close();
+      setTimeout(() => abort.abort(reason), 50);
+      assert.equal(await failureOf(far.request({ ...request, signal: abort.signal })), reason);
+    });
+
+    it("is Unreachable when nobody listens, with the cause", async () => {
       await relay.stop();
-    }
+      const error = await failureOf(far.request(request));
+      assert.ok(error instanceof Unreachable && error.cause instanceof Error, String(error));
+      assert.match(error.message, /ECONNREFUSED|other side closed/);
+    });
+
+    it("ends a watch that loses its connection with Unreachable", async () => {
+      const query = { watch: "true", resourceVersion: "0" };
+      const error = await failureOf((async () => {
+        for await (const _ of far.stream({ method: "GET", path: collectionPath(NAMESPACES), query })) relay.cut();
+      })());
+      assert.ok(error instanceof Unreachable, String(error));
+    });
   });
 });

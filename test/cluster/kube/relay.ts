@@ -1,21 +1,23 @@
+import type { KubeConfig } from "@kubernetes/client-node";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { loadKubeConfig } from "../../../operator/kube/config.ts";
 
 /** Stands between a client and the API server, and does to the bytes what networks do. */
 export class Relay {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  #open = true;
+  #state: "open" | "frozen" | "cut" = "open";
 
   private constructor(target: URL) {
     this.#server = createServer((near) => {
-      if (!this.#open) {
+      if (this.#state === "cut") {
         near.destroy();
         return;
       }
       const far = connect(Number(target.port), target.hostname);
       for (const [one, other] of [[near, far], [far, near]] as const) {
         this.#sockets.add(one);
-        one.pipe(other);
+        if (this.#state === "open") one.pipe(other);
         one.on("error", () => other.destroy());
         one.on("close", () => {
           this.#sockets.delete(one);
@@ -33,28 +35,34 @@ export class Relay {
     return relay;
   }
 
-  get url(): string {
+  /** The one in the file, by way of here. */
+  kubeConfig(file: string): KubeConfig {
     const { port } = this.#server.address() as AddressInfo;
-    return `https://127.0.0.1:${port}`;
+    const config = loadKubeConfig(file, {});
+    config.clusters = config.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${port}` }));
+    return config;
   }
 
-  /** Connections that are open now stay open, but nothing comes through any more; new ones work. */
+  /** Nothing comes through any more, and nobody is told: these connections are lost for good. */
   freeze(): void {
+    this.#state = "frozen";
     for (const socket of this.#sockets) socket.unpipe().pause();
   }
 
-  /** Ends every connection and takes no new one until `open`. */
+  /** Ends every connection and refuses new ones. */
   cut(): void {
-    this.#open = false;
+    this.#state = "cut";
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** New connections work again. */
   open(): void {
-    this.#open = true;
+    this.#state = "open";
   }
 
   async stop(): Promise<void> {
     this.cut();
+    if (!this.#server.listening) return;
     await new Promise<void>((resolve) => void this.#server.close(() => resolve()));
   }
 }

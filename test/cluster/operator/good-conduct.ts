@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { ACCOUNT, type Installation } from "./installation.ts";
+
+const OPERATOR = `system:serviceaccount:${ACCOUNT.namespace}:${ACCOUNT.name}`;
+/** The test itself, the control plane, and the probes of the API server's readiness. */
+const OTHERS = [/^tierwall-lab-admin$/, /^system:apiserver$/, /^system:kube-controller-manager$/, /^system:serviceaccount:kube-system:/];
+const PROBES = /^\/(readyz|livez|healthz)/;
+
+/** Adds the tests that every suite with an operator ends with: what was seen of it on the way was in order. */
+export function keepsGoodConduct(installation: () => Installation): void {
+  it("showed no status that breaks the contract", () => {
+    assert.ok(installation().statuses.assertContract() > 0, "no status was seen");
+  });
+
+  it("was refused nothing, and used no other identity than its ServiceAccount", async () => {
+    const calls = await installation().audit.calls();
+    const own = calls.filter(({ user }) => user === OPERATOR);
+    assert.ok(own.length > 0, "no request of the operator was seen");
+    // Between a namespace's deletion and the watch telling of it a create is refused for that reason alone.
+    const refused = own.filter(({ code, message }) => (code === 401 || code === 403) && !message.includes("is being terminated"));
+    assert.deepEqual(refused, []);
+    const strangers = calls.filter(({ user, uri }) => user !== OPERATOR && !OTHERS.some((known) => known.test(user)) && !PROBES.test(uri));
+    assert.deepEqual(strangers, []);
+  });
+}

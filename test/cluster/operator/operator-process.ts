@@ -1,0 +1,120 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { command, type CommandResult } from "../../lab/command.ts";
+import { Daemon } from "../../lab/daemon.ts";
+import { waitFor } from "../../lab/wait.ts";
+
+const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const MAIN = join(ROOT, "operator", "main.ts");
+
+export interface OperatorProcessOptions {
+  /** What the replica calls itself in the Lease; unique in `directory`. */
+  readonly name: string;
+  /** For its settings and its log. */
+  readonly directory: string;
+  readonly kubeconfig: string;
+  /** Put over `enforcer: Disabled` and ports nobody listens on. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+/** A line of the operator's log. */
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly [fact: string]: unknown;
+}
+
+/** The operator as a process of its own, started as in development. */
+export class OperatorProcess {
+  readonly name: string;
+  readonly #daemon: Daemon;
+  readonly #ports: { readonly probes: number; readonly metrics: number };
+
+  private constructor(name: string, daemon: Daemon, ports: { readonly probes: number; readonly metrics: number }) {
+    this.name = name;
+    this.#daemon = daemon;
+    this.#ports = ports;
+  }
+
+  /** Does not wait for anything; `untilReady` does. */
+  static async start({ name, directory, kubeconfig, settings = {} }: OperatorProcessOptions): Promise<OperatorProcess> {
+    const [stream, probes, metrics] = await freePorts();
+    const file = join(directory, `${name}.settings.yaml`);
+    // JSON is YAML.
+    await writeFile(file, JSON.stringify({ enforcer: "Disabled", ports: { stream, probes, metrics }, ...settings }));
+    const argv = [process.execPath, MAIN, `--config=${file}`, `--kubeconfig=${kubeconfig}`];
+    const daemon = Daemon.start(name, argv, { log: join(directory, `${name}.log`), env: { POD_NAME: name } });
+    return new OperatorProcess(name, daemon, { probes, metrics });
+  }
+
+  /** Runs the operator to its end, for command lines that it refuses. */
+  static run(args: readonly string[]): Promise<CommandResult> {
+    return command([process.execPath, MAIN, ...args], { timeoutMs: 10_000 });
+  }
+
+  /** Waits until every cache is complete and the stream is served. */
+  async untilReady(timeoutMs = 20_000): Promise<void> {
+    await this.until("is ready", async () => await this.probe("/readyz") === 200 || undefined, timeoutMs);
+  }
+
+  async untilLeading(timeoutMs = 30_000): Promise<void> {
+    await this.until("leads", async () => await this.metric("leader_election_master_status") === 1 || undefined, timeoutMs);
+  }
+
+  /** @throws with the tail of the log, also as soon as the operator has ended */
+  until<T>(what: string, look: () => Promise<T | undefined>, timeoutMs: number): Promise<T> {
+    return waitFor(`operator ${this.name} ${what}`, async () => {
+      this.#daemon.assertRunning();
+      return look();
+    }, { timeoutMs, log: this.#daemon.log });
+  }
+
+  /** @throws if it has ended */
+  assertRunning(): void {
+    this.#daemon.assertRunning();
+  }
+
+  /** @returns the status code of one of its probes */
+  async probe(path: "/healthz" | "/readyz"): Promise<number> {
+    const { status } = await fetch(`http://127.0.0.1:${this.#ports.probes}${path}`, { signal: AbortSignal.timeout(2_000) });
+    return status;
+  }
+
+  /** @returns the value of a metric without labels. @throws if there is none */
+  async metric(name: string): Promise<number> {
+    const answer = await fetch(`http://127.0.0.1:${this.#ports.metrics}/metrics`, { signal: AbortSignal.timeout(2_000) });
+    const line = (await answer.text()).split("\n").find((text) => text.startsWith(`${name} `));
+    if (line === undefined) throw new Error(`no metric ${name}`);
+    return Number(line.slice(name.length + 1));
+  }
+
+  async log(): Promise<readonly LogLine[]> {
+    const text = await readFile(this.#daemon.log, "utf8");
+    return text.split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as LogLine);
+  }
+
+  /** SIGTERM, as a roll-out sends it. @returns milliseconds until it had ended; it is killed after 10 s. */
+  async stop(): Promise<number> {
+    const start = performance.now();
+    await this.#daemon.stop(10_000);
+    return performance.now() - start;
+  }
+
+  /** SIGKILL: no chance to say good-bye. */
+  kill(): void {
+    this.#daemon.kill();
+  }
+}
+
+/** Three ports nobody listens on now. */
+async function freePorts(): Promise<readonly [number, number, number]> {
+  const servers = [createServer(), createServer(), createServer()] as const;
+  const [a, b, c] = await Promise.all(servers.map((server) => new Promise<number>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, () => resolve((server.address() as AddressInfo).port));
+  })));
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return [a ?? 0, b ?? 0, c ?? 0];
+}
