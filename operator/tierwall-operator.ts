@@ -66,8 +66,9 @@ export class TierwallOperator extends Operator {
     const watch = new ClusterWatch({ client, clock, random, log }, services);
     const hub = new StreamHub({
       version,
-      settings: settings.timings,
+      settings: { driftCheckMs: settings.timings.driftCheckMs, streamSilenceMs: settings.timings.streamSilenceMs },
       state: (node) => this.#publisher.nodeState(node),
+      seen: () => watch.seenVersions,
       monotonic: () => clock.monotonic(),
       observe: (followers) => metrics.streamClients.set(followers),
     });
@@ -76,7 +77,7 @@ export class TierwallOperator extends Operator {
     this.#publisher = new Publisher({
       resolver,
       hub,
-      versions: () => watch.versions,
+      versions: () => watch.changedVersions,
       marksChanged: (names) => {
         for (const name of names) this.#controllers.status(name);
       },

@@ -4,7 +4,7 @@ import type { SegmentNodeReport } from "../api/segment-node-parser.ts";
 import type { SegmentPolicy } from "../api/segment-policy.ts";
 import type { Namespace, Node, Pod } from "../api/workload.ts";
 import type { Resolver } from "../resolve/resolver.ts";
-import { ownersOf, type PolicyView } from "./policy-view.ts";
+import type { PolicyView } from "./policy-view.ts";
 
 /** One object as it was and as it is; `undefined` = not there. */
 export interface Turn<T> {
@@ -70,7 +70,7 @@ export class ChangeRouter {
     }
     for (const policy of [previous, current]) {
       if (policy === undefined) continue;
-      for (const owner of ownersOf(policy)) this.#work.policy(owner);
+      for (const name of this.#view.concernedBy(policy)) this.#work.policy(name);
     }
     this.#work.publish();
   }

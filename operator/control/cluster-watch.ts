@@ -14,6 +14,7 @@ import {
   DAEMON_SETS, NAMESPACES, NETWORK_POLICIES, NODES, PODS, SEGMENT_NODES, SEGMENT_POLICIES, SERVICES, type Resource,
 } from "../kube/resource.ts";
 import { errorText, type Logger } from "../telemetry/logger.ts";
+import type { Versions } from "../stream/versions.ts";
 import type { ChangeRouter, Turn } from "./change-router.ts";
 import { readDaemonSet, type DaemonSetSummary } from "./enforcer-reconciler.ts";
 
@@ -76,13 +77,14 @@ export class ClusterWatch {
     });
   }
 
-  /** What the streams are computed from, by kind. */
-  get versions(): Readonly<Record<string, string>> {
-    return {
-      namespaces: this.namespaces.resourceVersion,
-      networkpolicies: this.networkPolicies.resourceVersion,
-      pods: this.pods.resourceVersion,
-    };
+  /** The newest change of each kind that the streams are computed from. */
+  get changedVersions(): Versions {
+    return this.#versions(({ changedVersion }) => changedVersion);
+  }
+
+  /** What each copy is at least as new as, also where nothing has changed for long. */
+  get seenVersions(): Versions {
+    return this.#versions(({ resourceVersion }) => resourceVersion);
   }
 
   /** Of a Service that was named at construction; empty while it is not known. */
@@ -95,6 +97,11 @@ export class ClusterWatch {
   async follow(router: ChangeRouter, signal: AbortSignal): Promise<void> {
     this.#router = router;
     await Promise.all(this.#all.map((reflector) => reflector.run(signal)));
+  }
+
+  #versions(of: (copy: Pick<Reflector<unknown>, "changedVersion" | "resourceVersion">) => string): Versions {
+    const { namespaces, networkPolicies, pods } = this;
+    return { namespaces: of(namespaces), networkpolicies: of(networkPolicies), pods: of(pods) };
   }
 
   #reflect<T>(

@@ -166,11 +166,12 @@ export class Controllers implements Work {
     const { name } = policy.metadata;
     const { events, isLeader } = this.#options;
     const before = this.#status.outcomeOf(name);
-    const news = outcome.conflicts.filter((conflict) => before?.conflicts.includes(conflict) !== true);
+    const news = outcome.conflicts.filter((conflict) => before === undefined ? !warnsOf(policy, conflict) : !before.conflicts.includes(conflict));
     if (isLeader() && news.length > 0) {
       events.record(eventOf(policy, "Warning", "NameConflict", `not made by Tierwall and left alone: ${news.join(", ")}`));
     }
-    if (isLeader() && outcome.placed && (before?.placed !== true || before.generation !== outcome.generation)) {
+    const wasPlaced = before === undefined ? saysApplied(policy) : before.placed && before.generation === outcome.generation;
+    if (isLeader() && outcome.placed && !wasPlaced) {
       const text = `${outcome.networkPolicies} NetworkPolicies in ${outcome.namespaces.matched} namespaces`;
       events.record(eventOf(policy, "Normal", "PoliciesApplied", `generation ${outcome.generation}: ${text}`));
     }
@@ -222,6 +223,16 @@ export class Controllers implements Work {
       return { name, pods };
     });
   }
+}
+
+/** After a restart the status is what tells whether the Event for it has been sent. */
+function saysApplied({ metadata, status }: SegmentPolicy): boolean {
+  return status.conditions.some(({ type, status: state, observedGeneration }) =>
+    type === "PoliciesApplied" && state === "True" && observedGeneration === metadata.generation);
+}
+
+function warnsOf({ status }: SegmentPolicy, conflict: string): boolean {
+  return status.conditions.some(({ type, message }) => type === "Warnings" && message.includes(conflict));
 }
 
 function isTrue({ conditions }: SegmentPolicyStatus, type: string): boolean {

@@ -18,6 +18,8 @@ export class PolicyView {
   readonly #writes = new Map<string, Map<string, OwnWrite>>();
   /** By SegmentPolicy, the namespaces that hold (or may still hold) something generated from it. */
   readonly #namespacesOf = new Map<string, Set<string>>();
+  /** By SegmentPolicy, `<namespace>/<name>` of NetworkPolicies that it needs and somebody else has. */
+  readonly #contested = new Map<string, ReadonlySet<string>>();
 
   /** Takes in what the watch showed. */
   observe(policy: NetworkPolicy): void {
@@ -71,9 +73,27 @@ export class PolicyView {
     return this.#namespacesOf.get(name) ?? new Set();
   }
 
+  /**
+   * Remembers which names SegmentPolicy `name` cannot have, in place of those before: only a change of a stranger's
+   * object can free them, and that object says nothing of who waits for it.
+   * @param contested `<namespace>/<name>` of NetworkPolicies
+   */
+  contest(name: string, contested: readonly string[]): void {
+    if (contested.length === 0) this.#contested.delete(name);
+    else this.#contested.set(name, new Set(contested));
+  }
+
+  /** The SegmentPolicies that a change of this NetworkPolicy concerns: it may be theirs, or have a name they need. */
+  concernedBy(policy: NetworkPolicy): ReadonlySet<string> {
+    const { namespace, name } = policy.metadata;
+    const waiting = [...this.#contested].filter(([, names]) => names.has(`${namespace}/${name}`)).map(([owner]) => owner);
+    return new Set([...ownersOf(policy), ...waiting]);
+  }
+
   /** Drops what is remembered of a SegmentPolicy of which nothing is left. */
   forget(name: string): void {
     this.#namespacesOf.delete(name);
+    this.#contested.delete(name);
   }
 
   #remember(policy: NetworkPolicy): void {
@@ -88,7 +108,7 @@ export class PolicyView {
 }
 
 /** The SegmentPolicies that a NetworkPolicy may have been generated from: by label, and by owner reference. */
-export function ownersOf(policy: NetworkPolicy): ReadonlySet<string> {
+function ownersOf(policy: NetworkPolicy): ReadonlySet<string> {
   return new Set([generatedFrom(policy), controllerOf(policy.metadata)].filter((name) => name !== undefined));
 }
 

@@ -98,6 +98,8 @@ export class SegmentPolicyReconciler {
     const partsFor = (namespace: string) => matched.has(namespace) ? parts : [];
     const view = this.#cluster.networkPolicies;
     const plans = [...matched, ...stale].map((namespace): NamespacePlan => ({ namespace, ...plan(owner, partsFor(namespace), view.currentIn(namespace)) }));
+    // In the same turn as the reading: a stranger's object that goes from now on brings us back.
+    view.contest(name, conflictsOf(plans));
     const failures: { namespace: string; message: string }[] = [];
     let cause: unknown;
     if (this.#isLeader()) {
@@ -114,7 +116,9 @@ export class SegmentPolicyReconciler {
     }
     // Judged by what the watch has shown, not by what we have just written: the stream is computed from the former.
     const observed = plans.map(({ namespace }) => ({ namespace, ...plan(owner, partsFor(namespace), view.observedIn(namespace)) }));
-    const complete = observed.filter(({ steps, conflicts }) => steps.length === 0 && conflicts.length === 0).map(({ namespace }) => namespace);
+    const conflicts = conflictsOf(observed);
+    view.contest(name, conflicts);
+    const complete = observed.filter((found) => found.steps.length === 0 && found.conflicts.length === 0).map(({ namespace }) => namespace);
     const placed = complete.length === observed.length;
     if (placed) {
       this.#settled.set(name, { wish: canonicalJson(parts), namespaces: new Set(complete) });
@@ -125,7 +129,7 @@ export class SegmentPolicyReconciler {
       namespaces: { matched: matched.size, applied: complete.filter((namespace) => matched.has(namespace)).length },
       networkPolicies: parts.length * matched.size,
       placed,
-      conflicts: observed.flatMap(({ namespace, conflicts }) => conflicts.map((conflict) => `${namespace}/${conflict}`)),
+      conflicts,
       failures,
       unknownFacts: unknown,
     });
@@ -136,6 +140,7 @@ export class SegmentPolicyReconciler {
   async #retire(name: string, policy: SegmentPolicy | undefined): Promise<void> {
     if (policy?.finalizers.includes("orphan") === true) this.#orphaned.add(name);
     this.#settled.delete(name);
+    this.#cluster.networkPolicies.contest(name, []);
     const keep = this.#orphaned.has(name);
     const view = this.#cluster.networkPolicies;
     const left = [...view.namespacesOf(name)]
@@ -199,6 +204,11 @@ export class SegmentPolicyReconciler {
       this.#sink.driftCorrected(policy, namespace, names);
     }
   }
+}
+
+/** `<namespace>/<name>` of each. */
+function conflictsOf(plans: readonly NamespacePlan[]): readonly string[] {
+  return plans.flatMap(({ namespace, conflicts }) => conflicts.map((conflict) => `${namespace}/${conflict}`));
 }
 
 function refused(policy: SegmentPolicy): Outcome {

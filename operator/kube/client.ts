@@ -89,11 +89,11 @@ export class KubeClient implements ApiClient {
       const { dispatcher, headers: credentials } = await this.#pool.connection();
       const headers: Record<string, string> = { ...credentials, accept: "application/json" };
       if (body !== undefined) headers["content-type"] = request.contentType ?? "application/json";
-      answer = await send(url, {
+      answer = await untilAborted(signal, send(url, {
         method, headers, signal, body: body === undefined ? null : JSON.stringify(body),
         // Our own limits hold: undici's would end a quiet watch after five minutes.
         headersTimeout: 0, bodyTimeout: 0, dispatcher,
-      });
+      }));
     } catch (cause) {
       this.#observe(method, 0);
       throw failure(request, cause);
@@ -105,6 +105,15 @@ export class KubeClient implements ApiClient {
     const wait = typeof retryAfter === "string" ? retryAfter : undefined;
     throw errorFromAnswer(method, path, answer.statusCode, text, wait);
   }
+}
+
+/** undici itself looks at the signal only once it is connected, and that may take long. */
+function untilAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => reject(signal.reason);
+    signal.addEventListener("abort", end);
+    void answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
+  });
 }
 
 /** The caller's own abort stays what it is; everything else that is no answer is Unreachable. */

@@ -8,6 +8,9 @@ export interface Connection {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** Other requests may wait for the same attempt, so it must end well before they give up. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
 /**
  * Connections to one API server that are kept open and shared. client-node gives the credentials; the dispatcher it
  * would give is a new one for each request, which costs a TLS handshake every time.
@@ -30,7 +33,10 @@ export class ConnectionPool {
     if (this.#current?.key !== identity) {
       const retired = this.#current?.dispatcher;
       const given = Object.fromEntries(tls.filter(([, value]) => value !== undefined));
-      this.#current = { key: identity, dispatcher: new Agent({ connect: given }) };
+      // HTTP/1.1: over HTTP/2 everything shares one connection, and aborting a request that gets no answer resets its
+      // stream only, so that a connection whose other end is gone without a word would be used again and again.
+      const connect = { ...given, timeout: CONNECT_TIMEOUT_MS };
+      this.#current = { key: identity, dispatcher: new Agent({ connect, allowH2: false }) };
       // Ends when what is under way on it has ended.
       void retired?.close();
     }

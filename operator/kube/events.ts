@@ -91,8 +91,7 @@ export class EventRecorder {
     const body = {
       apiVersion: "events.k8s.io/v1",
       kind: "Event",
-      // The server cuts a long name to make room for its suffix.
-      metadata: { namespace, generateName: `${regarding.name}.` },
+      metadata: { namespace, generateName: `${regarding.name.slice(0, 50).replace(/[^a-z0-9]+$/, "")}-` },
       eventTime: clock.wall().toISOString().replace("Z", "000Z"),
       reportingController: component,
       reportingInstance: cut(instance, FIELD_LENGTH),

@@ -31,6 +31,7 @@ export class ObjectStore<T> {
   readonly #objects = new Map<string, T>();
   /** Of unreadable objects too: each version of one is reported once. */
   readonly #identities = new Map<string, Identity>();
+  #newestVersion = "0";
 
   constructor(parse: (object: unknown) => T, onError: (error: unknown) => void) {
     this.#parse = parse;
@@ -41,14 +42,20 @@ export class ObjectStore<T> {
     return this.#objects;
   }
 
+  /** The newest resource version that any object came with, deletes included; `"0"` before the first. */
+  get newestVersion(): string {
+    return this.#newestVersion;
+  }
+
   /** An object that cannot be parsed leaves the store: what a restart would not read must not linger either. */
   put(raw: RawObject): readonly Change<T>[] {
     const key = keyOf(raw);
-    const identity = identityOf(raw);
+    const identity = this.#identify(raw);
     return this.#knows(key, identity) ? [] : this.#set(key, identity, this.#read(key, raw));
   }
 
   remove(raw: RawObject): readonly Change<T>[] {
+    this.#identify(raw);
     return this.#drop(keyOf(raw));
   }
 
@@ -59,7 +66,7 @@ export class ObjectStore<T> {
     return {
       add: (raw) => {
         const key = keyOf(raw);
-        const identity = identityOf(raw);
+        const identity = this.#identify(raw);
         listed.add(key);
         if (!this.#knows(key, identity)) fresh.set(key, { identity, parsed: this.#read(key, raw) });
       },
@@ -70,6 +77,12 @@ export class ObjectStore<T> {
         return changes;
       },
     };
+  }
+
+  #identify(raw: RawObject): Identity {
+    const identity = identityOf(raw);
+    if (isNewer(identity.version, this.#newestVersion)) this.#newestVersion = identity.version;
+    return identity;
   }
 
   #knows(key: string, { uid, version }: Identity): boolean {
@@ -116,4 +129,9 @@ function keyOf({ metadata }: RawObject): string {
 
 function identityOf({ metadata }: RawObject): Identity {
   return { uid: metadata?.uid ?? "", version: metadata?.resourceVersion ?? "" };
+}
+
+/** Resource versions are integers that may be compared (stated since Kubernetes 1.35); they outgrow JavaScript's numbers. */
+function isNewer(version: string, than: string): boolean {
+  return version.length === than.length ? version > than : version.length > than.length;
 }

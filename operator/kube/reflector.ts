@@ -30,7 +30,7 @@ export interface ReflectorOptions<T> {
   readonly backoff?: Backoff;
 }
 
-/** A watch that lived this long was a good one. */
+/** A watch that lived this long was a good one; a list that took long before it failed was not. */
 const GOOD_WATCH_MS = 1_000;
 
 /** Keeps `store` equal to what the API server has: lists once, then watches for ever. */
@@ -57,6 +57,11 @@ export class Reflector<T> {
     return this.#resourceVersion;
   }
 
+  /** The newest resource version among the changes it has told: another copy that has seen it lacks none of them. */
+  get changedVersion(): string {
+    return this.#objects.newestVersion;
+  }
+
   get synced(): boolean {
     return this.#synced;
   }
@@ -66,10 +71,11 @@ export class Reflector<T> {
     const { clock, random, onError, backoff = { firstMs: 200, mostMs: 30_000 } } = this.#options;
     let failures = 0;
     while (!signal.aborted) {
-      const start = clock.monotonic();
       let error: unknown;
+      let watchingSince = Infinity;
       try {
         if (this.#resourceVersion === "") await this.#list(signal);
+        watchingSince = clock.monotonic();
         await this.#watch(signal);
       } catch (caught) {
         if (signal.aborted) return;
@@ -78,7 +84,7 @@ export class Reflector<T> {
         // Too old a version: only a list helps. Also a continue token that expired in the middle of a list.
         if (caught instanceof ApiError && caught.status === 410) this.#resourceVersion = "";
       }
-      failures = clock.monotonic() - start >= GOOD_WATCH_MS ? 0 : failures + 1;
+      failures = clock.monotonic() - watchingSince >= GOOD_WATCH_MS ? 0 : failures + 1;
       const pause = failures === 0 && error === undefined ? 0 : waitAfter(Math.max(1, failures), backoff, random);
       await sleep(clock, Math.max(pause, retryAfterMs(error)), signal);
     }

@@ -13,6 +13,11 @@ export interface HubOptions {
    * left to tell before it answers (that may call `publish` from inside).
    */
   readonly state: (node: string) => NodeState;
+  /**
+   * What this replica has seen by now; more than what it was told changes of, where nothing has changed for long.
+   * Default: the versions of the last `publish`.
+   */
+  readonly seen?: () => Versions;
   /** Objects and set members that a slow reader may fall behind before it gets a snapshot instead. */
   readonly pendingLimit?: number;
   /** Milliseconds that never go back. */
@@ -54,7 +59,7 @@ export class StreamHub {
 
   /** The kind of which this replica has seen less than `since`, if any. */
   behind(since: Versions): string | undefined {
-    return behind(this.#versions ?? {}, since);
+    return behind(this.#options.seen?.() ?? this.#versions ?? {}, since);
   }
 
   /**

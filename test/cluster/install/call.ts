@@ -15,7 +15,7 @@ export interface Call {
 
 /** Reads `<verb> <plural>[.<group>][/<subresource>] [<namespace>/][<name>]`, as `get secrets tierwall-system/tierwall-ca`. */
 export function callOf(line: string): Call {
-  const parts = /^(\w+) ([a-z*]+)(?:\.([a-z0-9.]+))?(?:\/([a-z]+))?(?: (?:([a-z0-9-]+)\/)?([a-z0-9-]*))?$/.exec(line);
+  const parts = /^([\w*]+) ([a-z*]+)(?:\.([a-z0-9.]+))?(?:\/([a-z]+))?(?: (?:([a-z0-9-]+)\/)?([a-z0-9.-]*))?$/.exec(line);
   if (parts === null) throw new Error(`not a call: ${line}`);
   const [, verb = "", plural = "", group = "", subresource, namespace = "", name = ""] = parts;
   return { verb, group, resource: subresource === undefined ? plural : `${plural}/${subresource}`, namespace, name };

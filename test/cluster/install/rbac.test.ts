@@ -11,7 +11,7 @@ import type { ControlPlane } from "../../lab/control-plane.ts";
 import { controlPlane } from "../control-plane.ts";
 import { callOf, mayCall } from "./call.ts";
 import { grantsTo, serves } from "./grant.ts";
-import { build, install, SYSTEM, withdraw } from "./kustomization.ts";
+import { build, install, run, SYSTEM, withdraw } from "./kustomization.ts";
 
 /** Every kind of call that a process makes; `shop` stands for any namespace. */
 const MADE: Readonly<Record<string, readonly string[]>> = {
@@ -115,6 +115,16 @@ describe("the rights of the processes", function () {
       });
     });
   }
+
+  it("are asked about kinds that there are", async () => {
+    const kinds = new Set((await run(plane, ["api-resources", "--output=name"])).trim().split("\n"));
+    // Only authorization knows these.
+    for (const name of ["users", "groups", "*"]) kinds.add(name);
+    const asked = [...Object.values(MADE), ...Object.values(REFUSED)].flat().map(callOf).map(({ group, resource }) => (
+      [resource.split("/")[0], ...(group === "" ? [] : [group])].join(".")
+    ));
+    assert.deepEqual(asked.filter((kind) => !kinds.has(kind)), []);
+  });
 
   it("let the operator make the enforcers' DaemonSet, and none of another name", async () => {
     const file = await plane.kubeconfigFor({ namespace: SYSTEM, name: "tierwall-operator" });

@@ -142,6 +142,16 @@ describe("API client", () => {
       await waitFor("a new connection", retry, { timeoutMs: 10_000 });
     });
 
+    it("gives up in time while it is still connecting", async () => {
+      relay.freeze();
+      const fresh = new KubeClient(relay.kubeConfig(plane.kubeconfig));
+      const start = performance.now();
+      const error = await failureOf(fresh.request({ ...request, timeoutMs: 100 }));
+      assert.ok(error instanceof Unreachable, String(error));
+      assert.ok(performance.now() - start < 1_000, `it took ${performance.now() - start} ms`);
+      await fresh.close();
+    });
+
     it("ends with the caller's own reason when the caller aborts", async () => {
       relay.freeze();
       const reason = new Error("the caller changed its mind");

@@ -77,7 +77,10 @@ export class Installation {
 
   /** Starts a replica and does not wait for it. */
   async startOperator(name: string, settings: Readonly<Record<string, unknown>> = {}): Promise<OperatorProcess> {
-    const kubeconfig = await this.operatorKubeconfig(name);
+    return this.startOperatorWith(name, await this.operatorKubeconfig(name), settings);
+  }
+
+  async startOperatorWith(name: string, kubeconfig: string, settings: Readonly<Record<string, unknown>> = {}): Promise<OperatorProcess> {
     const operator = await OperatorProcess.start({ name, directory: this.plane.directory, kubeconfig, settings });
     this.#operators.push(operator);
     return operator;

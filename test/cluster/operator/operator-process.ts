@@ -82,7 +82,7 @@ export class OperatorProcess {
     return status;
   }
 
-  /** @returns the value of a metric without labels. @throws if there is none */
+  /** @param name with its labels, as it is exposed. @throws if there is none */
   async metric(name: string): Promise<number> {
     const answer = await fetch(`http://127.0.0.1:${this.#ports.metrics}/metrics`, { signal: AbortSignal.timeout(2_000) });
     const line = (await answer.text()).split("\n").find((text) => text.startsWith(`${name} `));

@@ -129,4 +129,16 @@ describe("object store: lists", () => {
     list(store, ...items);
     assert.equal(errors.length, 2);
   });
+
+  it("knows the newest version it was told, by number, deletes included", () => {
+    const { store } = sampleStore();
+    list(store, sample("a", "9", "one"), sample("b", "8", "two"));
+    assert.equal(store.newestVersion, "9");
+    store.put(sample("b", "10", "three"));
+    assert.equal(store.newestVersion, "10");
+    store.remove(sample("a", "12", "one"));
+    assert.equal(store.newestVersion, "12");
+    list(store, sample("b", "10", "three"));
+    assert.equal(store.newestVersion, "12");
+  });
 });

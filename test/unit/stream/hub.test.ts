@@ -48,6 +48,15 @@ function scene(pendingLimit = 100) {
 }
 
 describe("stream hub", () => {
+  it("is not behind a replica whose changes it has seen, though it knows of none of its own", () => {
+    const hub = new StreamHub({
+      version: "1", settings: { driftCheckMs: 1, streamSilenceMs: 1 }, state: () => stateOf(setOf()), monotonic: () => 0,
+      seen: () => ({ pods: "9" }),
+    });
+    hub.publish(new Map(), { pods: "5" });
+    assert.deepEqual([hub.behind({ pods: "8" }), hub.behind({ pods: "10" })], [undefined, "pods"]);
+  });
+
   it("is not ready before the first publish", () => {
     const hub = new StreamHub({ version: "1", settings: { driftCheckMs: 1, streamSilenceMs: 1 }, state: () => stateOf(setOf()), monotonic: () => 0 });
     assert.equal(hub.ready, false);
