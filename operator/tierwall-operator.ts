@@ -9,6 +9,7 @@ import { Controllers } from "./control/controllers.ts";
 import { OPERATOR_NAME } from "./control/enforcer-reconciler.ts";
 import { PolicyView } from "./control/policy-view.ts";
 import { Publisher } from "./control/publisher.ts";
+import { Reachability } from "./control/reachability.ts";
 import { StreamEndpoint } from "./control/stream-endpoint.ts";
 import { KubeClient } from "./kube/client.ts";
 import { SYSTEM_CLOCK } from "./kube/clock.ts";
@@ -59,11 +60,15 @@ export class TierwallOperator extends Operator {
     const random = Math.random;
     const clock = SYSTEM_CLOCK;
     const metrics = this.#metrics;
-    const client = new KubeClient(config, (method, status) => metrics.requests.inc({ method, code: String(status) }));
+    const reachability = new Reachability(config.getCurrentCluster()?.server ?? "", log);
+    const client = new KubeClient(config, (method, status) => {
+      metrics.requests.inc({ method, code: String(status) });
+      if (status > 0) reachability.answered();
+    });
     const resolver = new Resolver({ enforce: settings.enforce });
     const view = new PolicyView();
     const services = settings.dns.peers.filter((peer) => peer.kind === "service");
-    const watch = new ClusterWatch({ client, clock, random, log }, services);
+    const watch = new ClusterWatch({ client, clock, random, log, reachability }, services);
     const hub = new StreamHub({
       version,
       settings: { driftCheckMs: settings.timings.driftCheckMs, streamSilenceMs: settings.timings.streamSilenceMs },
@@ -94,7 +99,9 @@ export class TierwallOperator extends Operator {
         log.info("this replica no longer leads", { identity });
         metrics.leader.set(0);
       },
-      onError: (error) => log.warn("the lease could not be renewed or taken", { error: errorText(error) }),
+      onError: (error) => {
+        if (!reachability.unanswered(error)) log.warn("the lease could not be renewed or taken", { error: errorText(error) });
+      },
     });
     const events = new EventRecorder({
       client, clock, component: OPERATOR_NAME, instance: identity,

@@ -17,12 +17,14 @@ import { errorText, type Logger } from "../telemetry/logger.ts";
 import type { Versions } from "../stream/versions.ts";
 import type { ChangeRouter, Turn } from "./change-router.ts";
 import { readDaemonSet, type DaemonSetSummary } from "./enforcer-reconciler.ts";
+import type { Reachability } from "./reachability.ts";
 
 export interface ClusterWatchDeps {
   readonly client: ApiClient;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
+  readonly reachability: Reachability;
 }
 
 /** A Service whose cluster addresses are facts for compile. */
@@ -110,7 +112,7 @@ export class ClusterWatch {
     route: (router: ChangeRouter, turn: Turn<T>) => void,
     scope: { readonly namespace?: string; readonly fieldSelector?: string } = {},
   ): Reflector<T> {
-    const { log, ...deps } = this.#deps;
+    const { log, reachability, ...deps } = this.#deps;
     const reflector = new Reflector<T>({
       ...deps,
       ...scope,
@@ -120,7 +122,9 @@ export class ClusterWatch {
         for (const change of changes) if (this.#router !== undefined) route(this.#router, turnOf(change));
       },
       onSynced: () => this.#onSync(),
-      onError: (error) => log.warn(`following ${resource.plural} is disturbed, going on`, { error: errorText(error) }),
+      onError: (error) => {
+        if (!reachability.unanswered(error)) log.warn(`following ${resource.plural} is disturbed, going on`, { error: errorText(error) });
+      },
     });
     this.#all.push(reflector);
     return reflector;

@@ -166,7 +166,8 @@ export class Controllers implements Work {
     const { name } = policy.metadata;
     const { events, isLeader } = this.#options;
     const before = this.#status.outcomeOf(name);
-    const news = outcome.conflicts.filter((conflict) => before === undefined ? !warnsOf(policy, conflict) : !before.conflicts.includes(conflict));
+    const isKnown = (conflict: string) => before === undefined ? warnsOf(policy, conflict) : before.conflicts.includes(conflict);
+    const news = outcome.conflicts.filter((conflict) => !isKnown(conflict));
     if (isLeader() && news.length > 0) {
       events.record(eventOf(policy, "Warning", "NameConflict", `not made by Tierwall and left alone: ${news.join(", ")}`));
     }

@@ -86,8 +86,8 @@ export class PolicyView {
   /** The SegmentPolicies that a change of this NetworkPolicy concerns: it may be theirs, or have a name they need. */
   concernedBy(policy: NetworkPolicy): ReadonlySet<string> {
     const { namespace, name } = policy.metadata;
-    const waiting = [...this.#contested].filter(([, names]) => names.has(`${namespace}/${name}`)).map(([owner]) => owner);
-    return new Set([...ownersOf(policy), ...waiting]);
+    const waiting = [...this.#contested].filter(([, names]) => names.has(`${namespace}/${name}`));
+    return new Set([...ownersOf(policy), ...waiting.map(([owner]) => owner)]);
   }
 
   /** Drops what is remembered of a SegmentPolicy of which nothing is left. */

@@ -50,27 +50,31 @@ export class ObjectStore<T> {
   /** An object that cannot be parsed leaves the store: what a restart would not read must not linger either. */
   put(raw: RawObject): readonly Change<T>[] {
     const key = keyOf(raw);
-    const identity = this.#identify(raw);
+    const identity = identityOf(raw);
+    this.#note(identity.version);
     return this.#knows(key, identity) ? [] : this.#set(key, identity, this.#read(key, raw));
   }
 
   remove(raw: RawObject): readonly Change<T>[] {
-    this.#identify(raw);
+    this.#note(identityOf(raw).version);
     return this.#drop(keyOf(raw));
   }
 
   /** Nothing changes until the list is complete; until then the store must not be changed in another way. */
   startList(): ListInProgress<T> {
     const listed = new Set<string>();
+    let newest = "0";
     const fresh = new Map<string, { readonly identity: Identity; readonly parsed: Parsed<T> }>();
     return {
       add: (raw) => {
         const key = keyOf(raw);
-        const identity = this.#identify(raw);
+        const identity = identityOf(raw);
+        if (isNewer(identity.version, newest)) newest = identity.version;
         listed.add(key);
         if (!this.#knows(key, identity)) fresh.set(key, { identity, parsed: this.#read(key, raw) });
       },
       commit: () => {
+        this.#note(newest);
         const changes: Change<T>[] = [];
         for (const key of this.#identities.keys()) if (!listed.has(key)) changes.push(...this.#drop(key));
         for (const [key, { identity, parsed }] of fresh) changes.push(...this.#set(key, identity, parsed));
@@ -79,10 +83,8 @@ export class ObjectStore<T> {
     };
   }
 
-  #identify(raw: RawObject): Identity {
-    const identity = identityOf(raw);
-    if (isNewer(identity.version, this.#newestVersion)) this.#newestVersion = identity.version;
-    return identity;
+  #note(version: string): void {
+    if (isNewer(version, this.#newestVersion)) this.#newestVersion = version;
   }
 
   #knows(key: string, { uid, version }: Identity): boolean {
@@ -131,7 +133,7 @@ function identityOf({ metadata }: RawObject): Identity {
   return { uid: metadata?.uid ?? "", version: metadata?.resourceVersion ?? "" };
 }
 
-/** Resource versions are integers that may be compared (stated since Kubernetes 1.35); they outgrow JavaScript's numbers. */
+/** Resource versions are integers to be compared as such (stated since Kubernetes 1.35), too big for a number here. */
 function isNewer(version: string, than: string): boolean {
   return version.length === than.length ? version > than : version.length > than.length;
 }

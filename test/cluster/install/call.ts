@@ -13,12 +13,15 @@ export interface Call {
   readonly name: string;
 }
 
-/** Reads `<verb> <plural>[.<group>][/<subresource>] [<namespace>/][<name>]`, as `get secrets tierwall-system/tierwall-ca`. */
+const LINE = /^([\w*]+) ([a-z*]+)(?:\.([a-z0-9.]+))?(?:\/([a-z]+))?(?: (?:([a-z0-9-]+)\/)?([a-z0-9.-]*))?$/;
+
+/** Reads `<verb> <plural>[.<group>][/<subresource>] [<namespace>/][<name>]`, as `get secrets shop/password`. */
 export function callOf(line: string): Call {
-  const parts = /^([\w*]+) ([a-z*]+)(?:\.([a-z0-9.]+))?(?:\/([a-z]+))?(?: (?:([a-z0-9-]+)\/)?([a-z0-9.-]*))?$/.exec(line);
+  const parts = LINE.exec(line);
   if (parts === null) throw new Error(`not a call: ${line}`);
   const [, verb = "", plural = "", group = "", subresource, namespace = "", name = ""] = parts;
-  return { verb, group, resource: subresource === undefined ? plural : `${plural}/${subresource}`, namespace, name };
+  const resource = subresource === undefined ? plural : `${plural}/${subresource}`;
+  return { verb, group, resource, namespace, name };
 }
 
 /** Whether the API server would let a ServiceAccount of `tierwall-system` make the call. */

@@ -26,20 +26,24 @@ interface Binding extends Manifest {
 
 /** Everything that the manifests give to a ServiceAccount, taken apart. */
 export function grantsTo(account: string, manifests: readonly Manifest[]): readonly Grant[] {
-  return manifests.filter(isBinding).filter(({ subjects }) => subjects.some(({ name }) => name === account)).flatMap((binding) => {
+  const isTheirs = ({ subjects }: Binding) => subjects.some(({ name }) => name === account);
+  return manifests.filter(isBinding).filter(isTheirs).flatMap((binding) => {
     const { namespace = "" } = binding.metadata;
     const role = manifests.find(({ kind, metadata }) => (
-      kind === binding.roleRef.kind && metadata.name === binding.roleRef.name && (metadata.namespace ?? "") === namespace
+      kind === binding.roleRef.kind && metadata.name === binding.roleRef.name
+      && (kind === "ClusterRole" || metadata.namespace === namespace)
     ));
-    if (role === undefined) throw new Error(`${binding.kind} ${binding.metadata.name} binds a role that is not there`);
-    return (role as Manifest & { readonly rules: readonly Rule[] }).rules.flatMap((rule) => grantsOf(rule, namespace));
+    if (role === undefined) throw new Error(`${binding.kind} ${binding.metadata.name} binds what is not there`);
+    const { rules } = role as Manifest & { readonly rules: readonly Rule[] };
+    return rules.flatMap((rule) => grantsOf(rule, namespace));
   });
 }
 
 /** Whether the call is made possible by this grant. */
 export function serves(grant: Grant, call: Call): boolean {
   return grant.verb === call.verb && grant.group === call.group && grant.resource === call.resource
-    && (grant.namespace === "" || grant.namespace === call.namespace) && (grant.name === "" || grant.name === call.name);
+    && (grant.namespace === "" || grant.namespace === call.namespace)
+    && (grant.name === "" || grant.name === call.name);
 }
 
 function grantsOf({ apiGroups, resources, resourceNames = [""], verbs }: Rule, namespace: string): readonly Grant[] {

@@ -26,7 +26,8 @@ export function kustomizations(): readonly string[] {
 
 /** Files of this name among what is shipped, from the project's root. */
 export function filesNamed(name: string): readonly string[] {
-  return ["crds", "kustomize", "config"].flatMap((folder) => globSync(`${folder}/**/${name}`, { cwd: ROOT })).toSorted();
+  const folders = ["crds", "kustomize", "config"];
+  return folders.flatMap((folder) => globSync(`${folder}/**/${name}`, { cwd: ROOT })).toSorted();
 }
 
 /** A file of the project. */
@@ -48,6 +49,11 @@ export async function apply(plane: ControlPlane, folder: string): Promise<void> 
 /** Applies the base and waits until its resources are served. */
 export async function install(plane: ControlPlane): Promise<void> {
   await apply(plane, "kustomize/base");
+  await untilServed(plane);
+}
+
+/** Waits until the API server serves our kinds. */
+export async function untilServed(plane: ControlPlane): Promise<void> {
   const crds = ["crd/segmentpolicies.tierwall.io", "crd/segmentnodes.tierwall.io"];
   await run(plane, ["wait", "--for=condition=Established", "--timeout=30s", ...crds]);
 }

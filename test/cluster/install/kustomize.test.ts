@@ -11,7 +11,7 @@ import {
 } from "./kustomization.ts";
 
 const NAMESPACES = new Set([SYSTEM, "kube-system", "default"]);
-const CLUSTER_SCOPED = /^(Namespace|CustomResourceDefinition|ClusterRole(Binding)?|ValidatingAdmissionPolicy(Binding)?)$/;
+const CLUSTER_SCOPED = /^(Namespace|CustomResourceDefinition|(ClusterRole|ValidatingAdmissionPolicy)(Binding)?)$/;
 /** Those that bring an operator with them. */
 const INSTALLATIONS = kustomizations().filter((folder) => folder.startsWith("kustomize/"));
 
@@ -37,13 +37,16 @@ describe("the kustomizations", function () {
       });
 
       it("names no namespace but its own, kube-system and default", async () => {
-        const named = (await build(plane, folder)).flatMap((manifest) => namespacesIn(manifest).map((name) => [manifest.metadata.name, name]));
-        assert.deepEqual(named.filter(([, name = ""]) => !NAMESPACES.has(name)), []);
+        for (const manifest of await build(plane, folder)) {
+          const others = namespacesIn(manifest).filter((name) => !NAMESPACES.has(name));
+          assert.deepEqual(others, [], `${manifest.kind} ${manifest.metadata.name}`);
+        }
       });
 
       it("leaves no object to the namespace that kubectl happens to be in", async () => {
-        const astray = (await build(plane, folder)).filter(({ kind, metadata }) => CLUSTER_SCOPED.test(kind) === ("namespace" in metadata));
-        assert.deepEqual(astray.map(({ kind, metadata }) => `${kind} ${metadata.name}`), []);
+        for (const { kind, metadata } of await build(plane, folder)) {
+          assert.equal(metadata.namespace === undefined, CLUSTER_SCOPED.test(kind), `${kind} ${metadata.name}`);
+        }
       });
     });
   }
@@ -56,9 +59,12 @@ describe("the kustomizations", function () {
       const { metadata, data } = one(manifests, "ConfigMap");
       assert.equal(mounted, metadata.name);
       const { stream, probes, metrics } = settingsIn(new Reader(data).at("operator.yaml").text()).ports;
-      const ports = deployment.at("containers").list()[0]?.at("ports").each((port) => [port.at("name").text(), port.at("containerPort").integer()]);
+      const ports = deployment.at("containers").list()[0]?.at("ports").each((port) => (
+        [port.at("name").text(), port.at("containerPort").integer()]
+      ));
       assert.deepEqual(Object.fromEntries(ports ?? []), { stream, probes, metrics });
-      const service = new Reader(one(manifests, "Service")).at("spec").at("ports").each((port) => port.at("port").integer());
+      const exposed = new Reader(one(manifests, "Service")).at("spec").at("ports");
+      const service = exposed.each((port) => port.at("port").integer());
       // Enforcers dial the Service at the port of the settings.
       assert.ok(service.includes(stream), `the Service has ${service.join(", ")}`);
     });
@@ -72,10 +78,12 @@ describe("the kustomizations", function () {
     for (const role of roles) {
       // What kube-controller-manager does, which does not run here.
       const filled = JSON.stringify({ apiVersion: role.apiVersion, kind: role.kind, metadata: role.metadata, rules });
-      await run(plane, ["apply", "--server-side", "--force-conflicts", "--field-manager=clusterrole-aggregation-controller", "-f", "-"], filled);
+      const manager = "--field-manager=clusterrole-aggregation-controller";
+      await run(plane, ["apply", "--server-side", "--force-conflicts", manager, "-f", "-"], filled);
     }
     await apply(plane, "kustomize/base");
-    assert.match(await run(plane, ["get", "clusterrole", "tierwall-editor", "-o=jsonpath={.rules}"]), /segmentpolicies/);
+    const left = await run(plane, ["get", "clusterrole", "tierwall-editor", "-o=jsonpath={.rules}"]);
+    assert.match(left, /segmentpolicies/);
   });
 });
 
@@ -91,7 +99,8 @@ describe("the settings files", () => {
   });
 
   it("of the overlay for development differ only in who enforces", () => {
-    assert.deepEqual(settingsIn(textOf("kustomize/overlays/dev/operator.yaml")), { ...DEFAULT_SETTINGS, enforcer: "Managed" });
+    const development = settingsIn(textOf("kustomize/overlays/dev/operator.yaml"));
+    assert.deepEqual(development, { ...DEFAULT_SETTINGS, enforcer: "Managed" });
   });
 });
 
@@ -128,10 +137,10 @@ function one(manifests: readonly Manifest[], kind: string): Manifest {
   return found;
 }
 
-/** Wherever a namespace is named: in metadata, in a binding's subjects, as a Namespace, in the user names that CEL compares. */
+/** Named in metadata, in a binding's subjects, as a Namespace, or in a user name that CEL compares. */
 function namespacesIn(manifest: Manifest): readonly string[] {
   if (manifest.kind === "CustomResourceDefinition") return [];
-  const accounts = [...JSON.stringify(manifest).matchAll(/system:serviceaccount:([a-z0-9-]+):/g)].map(([, name = ""]) => name);
+  const accounts = JSON.stringify(manifest).matchAll(/system:serviceaccount:([a-z0-9-]+):/g).map(([, name = ""]) => name);
   const own = manifest.kind === "Namespace" ? [manifest.metadata.name] : [];
   return [...own, ...accounts, ...valuesOf(manifest, "namespace")];
 }

@@ -9,15 +9,16 @@ import { Follower } from "./follower.ts";
 import { Relay } from "./relay.ts";
 import { Workspace } from "./workspace.ts";
 
-/** The real client, but its first watch asks for a version that the server has long forgotten. */
-function withOldFirstWatch(client: ApiClient): ApiClient {
-  let first = true;
+/** The real client, but its watches ask for a version that the server has long forgotten, until it lists again. */
+function forgotten(client: ApiClient): ApiClient {
+  let lists = 0;
   return {
-    request: (request) => client.request(request),
+    request: (request) => {
+      lists += 1;
+      return client.request(request);
+    },
     stream: (request) => {
-      const query = { ...request.query, ...(first && { resourceVersion: "1" }) };
-      first = false;
-      return client.stream({ ...request, query });
+      return client.stream({ ...request, query: { ...request.query, ...(lists < 2 && { resourceVersion: "1" }) } });
     },
   };
 }
@@ -49,7 +50,7 @@ describe("reflector and a server that is killed and started again", function () 
     await server.start();
     const space = await Workspace.create(client);
     await space.add("a", "1");
-    follower = new Follower(withOldFirstWatch(client), space.namespace);
+    follower = new Follower(forgotten(client), space.namespace);
     await waitFor("the refusal", () => follower?.errors.length === 1 || undefined, { timeoutMs: 5_000, everyMs: 1 });
     await space.add("b", "1");
     await space.remove("a");

@@ -42,8 +42,9 @@ describe("the operator: an API server that is not there", function () {
     });
 
     it("is said in one line that names it and the cause", async () => {
-      const said = (await operator.log()).filter(({ level, message }) => level === "warn" && /API server/.test(message));
-      assert.equal(said.length, 1, JSON.stringify(await operator.log(), undefined, 1));
+      const said = (await operator.log()).filter(({ level }) => level !== "info");
+      assert.equal(said.length, 1, JSON.stringify(said, undefined, 1));
+      assert.match(String(said[0]?.message), /^the API server does not answer/);
       assert.match(String(said[0]?.["error"]), /ECONNREFUSED/);
       assert.equal(said[0]?.["server"], installation.plane.url);
     });
@@ -51,8 +52,8 @@ describe("the operator: an API server that is not there", function () {
     it("is tried until it answers", async () => {
       await server.restart();
       await operator.untilReady(BACK_MS);
-      const said = (await operator.log()).filter(({ message }) => /API server answers/.test(message));
-      assert.equal(said.length, 1);
+      const said = (await operator.log()).filter(({ message }) => message === "the API server answers again");
+      assert.ok(said.length > 0);
     });
 
     it("and then the operator does its work", async () => {
@@ -82,11 +83,12 @@ describe("the operator: an API server that is not there", function () {
       for (const place of ["late", "late-two"]) await installation.untilNamed(place, names, BACK_MS);
     });
 
-    it("leaves no more than a line for each kind that is followed, and each error", async () => {
-      const lines = (await operator.log()).filter(({ level }) => level !== "info");
-      assert.ok(lines.length < 60, `${lines.length} lines`);
+    it("was said once more, and not once for each kind that is followed", async () => {
+      const said = (await operator.log()).filter(({ message }) => message.startsWith("the API server does not answer"));
+      // A server that is coming up may take a connection and drop it.
+      assert.ok(said.length >= 2 && said.length <= 4, JSON.stringify(said, undefined, 1));
     });
   });
 
-  keepsGoodConduct(() => installation);
+  keepsGoodConduct(() => installation, ({ at }) => server.wasAway(at));
 });

@@ -12,6 +12,8 @@ export const NOTED = ["/bin/sh", "-c", NOTE, "sh"];
 /** The API server of a control plane that was started with `NOTED`: it can go away and come back on the same port. */
 export class ApiServer {
   readonly #plane: ControlPlane;
+  readonly #absences: { readonly from: number; readonly to: number }[] = [];
+  #killedAt = 0;
   #again: Daemon | undefined;
 
   constructor(plane: ControlPlane) {
@@ -21,8 +23,10 @@ export class ApiServer {
   /** SIGKILL, and waits until it is gone. */
   async kill(): Promise<void> {
     const pid = this.#again?.pid ?? Number(await this.#noted("pid"));
+    this.#killedAt = Date.now();
     process.kill(pid, "SIGKILL");
-    await waitFor("the API server has ended", () => fetchable(this.#plane.url).then((there) => there ? undefined : true), { timeoutMs: 5_000 });
+    const gone = async () => await listens(this.#plane.url) ? undefined : true;
+    await waitFor("the API server has ended", gone, { timeoutMs: 5_000 });
   }
 
   /** Starts it again with the same arguments; etcd has kept its state. */
@@ -36,6 +40,12 @@ export class ApiServer {
       const { code } = await this.#plane.kubectl(["get", "--raw=/readyz"]);
       return code === 0 || undefined;
     }, { timeoutMs: 60_000, log });
+    this.#absences.push({ from: this.#killedAt, to: Date.now() });
+  }
+
+  /** Until it is ready it may refuse what is allowed: it has yet to read who may do what. */
+  wasAway(at: number): boolean {
+    return this.#absences.some(({ from, to }) => from <= at && at <= to);
   }
 
   /** Ends what `restart` started; the control plane ends the rest. */
@@ -49,7 +59,7 @@ export class ApiServer {
 }
 
 /** Whether somebody listens; a certificate that is not trusted is an answer too. */
-async function fetchable(url: string): Promise<boolean> {
+async function listens(url: string): Promise<boolean> {
   return fetch(url, { signal: AbortSignal.timeout(1_000) }).then(() => true, (error: unknown) => {
     const cause = error instanceof Error ? error.cause : undefined;
     return !(cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED");

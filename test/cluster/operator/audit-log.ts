@@ -13,12 +13,15 @@ export interface Call {
   readonly code: number;
   readonly message: string;
   readonly uri: string;
+  /** When it arrived, in milliseconds since 1970. */
+  readonly at: number;
 }
 
 interface AuditEvent {
   readonly stage: string;
   readonly verb: string;
   readonly requestURI: string;
+  readonly requestReceivedTimestamp: string;
   readonly user: { readonly username?: string; readonly extra?: Readonly<Record<string, readonly string[]>> };
   readonly objectRef?: {
     readonly resource?: string; readonly subresource?: string; readonly namespace?: string; readonly name?: string;
@@ -53,11 +56,13 @@ export class AuditLog {
   /** Writes to NetworkPolicies and to the status of SegmentPolicies that succeeded. */
   async segmentWrites(from = 0): Promise<readonly Call[]> {
     const kinds = ["networkpolicies", "segmentpolicies/status"];
-    return (await this.calls(from)).filter(({ verb, code, resource }) => WRITES.has(verb) && code < 300 && kinds.includes(resource));
+    const calls = await this.calls(from);
+    return calls.filter(({ verb, code, resource }) => WRITES.has(verb) && code < 300 && kinds.includes(resource));
   }
 }
 
-function callOf({ verb, user, objectRef = {}, responseStatus = {}, requestURI }: AuditEvent): Call {
+function callOf(event: AuditEvent): Call {
+  const { verb, user, objectRef = {}, responseStatus = {}, requestURI, requestReceivedTimestamp } = event;
   const { resource = "", subresource, namespace = "", name = "" } = objectRef;
   return {
     verb, namespace, name,
@@ -67,5 +72,6 @@ function callOf({ verb, user, objectRef = {}, responseStatus = {}, requestURI }:
     code: responseStatus.code ?? 0,
     message: responseStatus.message ?? "",
     uri: requestURI,
+    at: Date.parse(requestReceivedTimestamp),
   };
 }

@@ -49,7 +49,12 @@ describe("the operator: what others change is put back", function () {
   }
 
   function patch(name: string, change: object): Promise<string> {
-    return installation.kubectl("patch", "netpol", name, "--namespace=walled", "--type=merge", `--patch=${JSON.stringify(change)}`);
+    const content = `--patch=${JSON.stringify(change)}`;
+    return installation.kubectl("patch", "netpol", name, "--namespace=walled", "--type=merge", content);
+  }
+
+  function label(name: string, key: string, value: string | null): Promise<string> {
+    return patch(name, { metadata: { labels: { [key]: value } } });
   }
 
   const edits: readonly { readonly name: string; readonly change: (name: string) => Promise<unknown> }[] = [
@@ -63,8 +68,8 @@ describe("the operator: what others change is put back", function () {
     { name: "a patch that opens egress", change: (name) => patch(name, { spec: { egress: [{}] } }) },
     { name: "a policy type taken away", change: (name) => patch(name, { spec: { policyTypes: ["Egress"] } }) },
     { name: "a delete", change: (name) => installation.kubectl("delete", "netpol", name, "--namespace=walled") },
-    { name: "the policy's label taken away", change: (name) => patch(name, { metadata: { labels: { "tierwall.io/policy": null } } }) },
-    { name: "the part's label edited", change: (name) => patch(name, { metadata: { labels: { "tierwall.io/part": "other" } } }) },
+    { name: "the policy's label taken away", change: (name) => label(name, "tierwall.io/policy", null) },
+    { name: "the part's label edited", change: (name) => label(name, "tierwall.io/part", "other") },
   ];
   for (const kind of ["quarantine", "tier", "default"] as const) {
     for (const { name: edit, change } of edits) {
@@ -73,8 +78,8 @@ describe("the operator: what others change is put back", function () {
         const before = await shown(name);
         const count = await operator.metric(CORRECTIONS);
         await change(name);
-        // Otherwise nothing would have happened yet.
-        assert.notEqual((await installation.networkPolicy("walled", name))?.metadata.resourceVersion, before.metadata.resourceVersion);
+        const after = await installation.networkPolicy("walled", name);
+        assert.notEqual(after?.metadata.resourceVersion, before.metadata.resourceVersion, "nothing has happened yet");
         await putBack(name, essence(before));
         assert.ok(await operator.metric(CORRECTIONS) > count, "it was not counted");
       });
@@ -85,7 +90,8 @@ describe("the operator: what others change is put back", function () {
     for (const name of names.values()) {
       const look = async () => {
         const events = await installation.events("walled");
-        return events.some(({ reason, type, note }) => reason === "DriftCorrected" && type === "Warning" && note.includes(name)) || undefined;
+        const told = events.filter(({ reason, type }) => reason === "DriftCorrected" && type === "Warning");
+        return told.some(({ note }) => note.includes(name)) || undefined;
       };
       await waitFor(`an Event that names ${name}`, look, { timeoutMs: SOON_MS });
     }

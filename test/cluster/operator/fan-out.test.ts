@@ -25,12 +25,14 @@ describe("the operator: one SegmentPolicy in many namespaces", function () {
   }
 
   async function untilCounted(policy: string, namespaces: number): Promise<void> {
-    const wanted = { matched: namespaces, applied: namespaces, summary: `${namespaces}/${namespaces}` };
-    await installation.untilShown(policy, wanted.summary, (status) => canonicalJson(status.namespaces) === canonicalJson(wanted));
+    const summary = `${namespaces}/${namespaces}`;
+    const wanted = canonicalJson({ matched: namespaces, applied: namespaces, summary });
+    await installation.untilShown(policy, summary, (status) => canonicalJson(status.namespaces) === wanted);
   }
 
   it("writes what compile says into every matching namespace, and into no other", async () => {
-    await installation.apply(namespace("shop-dev", "shop"), namespace("shop-prod", "shop"), namespace("else", "another"), segmentPolicy("shop"));
+    await installation.apply(namespace("shop-dev", "shop"), namespace("shop-prod", "shop"));
+    await installation.apply(namespace("else", "another"), segmentPolicy("shop"));
     const shown = await installation.until("shop", "Ready", "True");
     const wanted = new Map(partsOf(shown).map(({ name, spec }) => [name, canonicalJson(spec)]));
     assert.equal(wanted.size, 4);
@@ -46,8 +48,8 @@ describe("the operator: one SegmentPolicy in many namespaces", function () {
     await installation.kubectl("label", "segpol/shop", "app.kubernetes.io/instance=argo");
     await calm(500);
     for (const { metadata } of await installation.networkPolicies("shop-dev")) {
-      const owner = { apiVersion: "tierwall.io/v1alpha1", kind: "SegmentPolicy", name: "shop", uid, controller: true, blockOwnerDeletion: false };
-      assert.deepEqual(metadata.ownerReferences, [owner]);
+      const owner = { apiVersion: "tierwall.io/v1alpha1", kind: "SegmentPolicy", name: "shop", uid };
+      assert.deepEqual(metadata.ownerReferences, [{ ...owner, controller: true, blockOwnerDeletion: false }]);
       assert.equal(metadata.labels?.["app.kubernetes.io/instance"], undefined);
       assert.equal(metadata.labels?.["tierwall.io/policy"], "shop");
     }
@@ -55,7 +57,8 @@ describe("the operator: one SegmentPolicy in many namespaces", function () {
 
   it("shows in `kubectl get segpol` how many namespaces and policies there are, and that it is ready", async () => {
     const [header = "", row = ""] = (await installation.kubectl("get", "segpol", "shop")).split("\n");
-    assert.deepEqual(header.trim().split(/\s+/), ["NAME", "MODE", "NAMESPACES", "POLICIES", "NODES", "READY", "REASON", "AGE"]);
+    const columns = ["NAME", "MODE", "NAMESPACES", "POLICIES", "NODES", "READY", "REASON", "AGE"];
+    assert.deepEqual(header.trim().split(/\s+/), columns);
     assert.match(row, /^shop\s+Enforce\s+2\/2\s+8\s+True\s+Applied\s+\d+s\s*$/);
   });
 
@@ -70,8 +73,8 @@ describe("the operator: one SegmentPolicy in many namespaces", function () {
     await installation.kubectl("label", "namespace/shop-late", `${SEGMENT_LABEL}-`);
     await installation.untilNamed("shop-late", []);
     await installation.untilNamed("shop-dev", names);
-    const writes = (await installation.audit.segmentWrites(mark)).filter(({ resource }) => resource === "networkpolicies");
-    assert.deepEqual(writes.map(({ verb, namespace: place }) => `${verb} ${place}`), names.map(() => "delete shop-late"));
+    const writes = (await installation.audit.segmentWrites(mark)).filter((call) => call.resource === "networkpolicies");
+    assert.deepEqual(writes.map((call) => `${call.verb} ${call.namespace}`), names.map(() => "delete shop-late"));
   });
 
   it("counts only the namespaces that match", async () => {
@@ -80,23 +83,22 @@ describe("the operator: one SegmentPolicy in many namespaces", function () {
   });
 
   it("leaves a terminating namespace alone, and is ready without it", async () => {
-    // A finalizer of the namespace itself keeps it terminating; a NetworkPolicy taken from it must not come back.
+    // An object with a finalizer keeps it terminating; the NetworkPolicies taken from it must not come back.
     await installation.apply(namespace("shop-going", "shop"));
     const names = await namesOf("shop");
     await installation.untilNamed("shop-going", names);
-    const keeper = {
-      apiVersion: "v1", kind: "ConfigMap", metadata: { name: "keeper", namespace: "shop-going", finalizers: ["example.com/keep"] },
-    };
-    await installation.apply(keeper);
+    const keeper = { name: "keeper", namespace: "shop-going", finalizers: ["example.com/keep"] };
+    await installation.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: keeper });
     await installation.kubectl("delete", "namespace", "shop-going", "--wait=false");
     await installation.untilNamed("shop-going", [], 30_000);
     const mark = await installation.audit.mark();
     await calm();
-    const writes = (await installation.audit.segmentWrites(mark)).filter(({ namespace: place }) => place === "shop-going");
-    assert.deepEqual(writes, []);
+    const writes = await installation.audit.segmentWrites(mark);
+    assert.deepEqual(writes.filter((call) => call.namespace === "shop-going"), []);
     await untilCounted("shop", 2);
     await installation.until("shop", "Ready", "True");
-    await installation.kubectl("patch", "configmap/keeper", "--namespace=shop-going", "--type=merge", '--patch={"metadata":{"finalizers":null}}');
+    const release = '--patch={"metadata":{"finalizers":null}}';
+    await installation.kubectl("patch", "configmap/keeper", "--namespace=shop-going", "--type=merge", release);
   });
 
   it("follows an edit in every namespace", async () => {

@@ -5,13 +5,15 @@ import { fileURLToPath } from "node:url";
 import { hasStatus } from "../../../operator/kube/api-error.ts";
 import { KubeClient } from "../../../operator/kube/client.ts";
 import { loadKubeConfig } from "../../../operator/kube/config.ts";
-import { collectionPath, EVENTS, NETWORK_POLICIES, objectPath, SEGMENT_POLICIES } from "../../../operator/kube/resource.ts";
+import {
+  collectionPath, EVENTS, NETWORK_POLICIES, objectPath, SEGMENT_POLICIES,
+} from "../../../operator/kube/resource.ts";
 import { ControlPlane, type ControlPlaneOptions } from "../../lab/control-plane.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { AuditLog } from "./audit-log.ts";
-import { OperatorProcess } from "./operator-process.ts";
+import { OperatorProcess, type OperatorSettings } from "./operator-process.ts";
 import type { Manifest } from "./segment.ts";
-import type { ShownPolicy } from "./status-contract.ts";
+import type { ShownPolicy, ShownStatus } from "./status-contract.ts";
 import { StatusRecorder } from "./status-recorder.ts";
 
 const OVERLAY = fileURLToPath(new URL("../../../kustomize/overlays/default", import.meta.url));
@@ -53,7 +55,8 @@ export class Installation {
     const plane = await ControlPlane.start(options);
     try {
       await done(plane, ["apply", "--server-side", `--kustomize=${OVERLAY}`]);
-      await done(plane, ["wait", "--for=condition=Established", "crd/segmentpolicies.tierwall.io", "crd/segmentnodes.tierwall.io"]);
+      const kinds = ["crd/segmentpolicies.tierwall.io", "crd/segmentnodes.tierwall.io"];
+      await done(plane, ["wait", "--for=condition=Established", ...kinds]);
       return new Installation(plane, new KubeClient(loadKubeConfig(plane.kubeconfig, {})));
     } catch (error) {
       await plane.stop();
@@ -76,11 +79,12 @@ export class Installation {
   }
 
   /** Starts a replica and does not wait for it. */
-  async startOperator(name: string, settings: Readonly<Record<string, unknown>> = {}): Promise<OperatorProcess> {
+  async startOperator(name: string, settings: OperatorSettings = {}): Promise<OperatorProcess> {
     return this.startOperatorWith(name, await this.operatorKubeconfig(name), settings);
   }
 
-  async startOperatorWith(name: string, kubeconfig: string, settings: Readonly<Record<string, unknown>> = {}): Promise<OperatorProcess> {
+  /** The same with a kubeconfig that was made before. */
+  async startOperatorWith(name: string, kubeconfig: string, settings: OperatorSettings = {}): Promise<OperatorProcess> {
     const operator = await OperatorProcess.start({ name, directory: this.plane.directory, kubeconfig, settings });
     this.#operators.push(operator);
     return operator;
@@ -115,8 +119,9 @@ export class Installation {
   }
 
   async networkPolicy(namespace: string, name: string): Promise<ShownNetworkPolicy | undefined> {
+    const path = objectPath(NETWORK_POLICIES, { namespace, name });
     try {
-      return await this.client.request({ method: "GET", path: objectPath(NETWORK_POLICIES, { namespace, name }) }) as ShownNetworkPolicy;
+      return await this.client.request({ method: "GET", path }) as ShownNetworkPolicy;
     } catch (error) {
       if (hasStatus(error, 404)) return undefined;
       throw error;
@@ -126,17 +131,21 @@ export class Installation {
   /** Events about a SegmentPolicy. */
   async events(policy: string): Promise<readonly ShownEvent[]> {
     const list = await this.client.request({ method: "GET", path: collectionPath(EVENTS, "default") });
-    return (list as { readonly items: readonly ShownEvent[] }).items.filter(({ regarding }) => regarding.name === policy);
+    const { items } = list as { readonly items: readonly ShownEvent[] };
+    return items.filter(({ regarding }) => regarding.name === policy);
   }
 
   /** Waits until the operator says of the policy's present generation that `type` is `status`. */
   until(name: string, type: string, status: string, timeoutMs = 10_000): Promise<ShownPolicy> {
-    const wanted = ({ conditions = [] }: ShownPolicy["status"]) => conditions.some((condition) => condition.type === type && condition.status === status);
+    const wanted = ({ conditions = [] }: ShownStatus) =>
+      conditions.some((condition) => condition.type === type && condition.status === status);
     return this.untilShown(name, `${type}=${status}`, wanted, timeoutMs);
   }
 
   /** Waits until the status, of the policy's present generation, is as `wanted` says. */
-  untilShown(name: string, what: string, wanted: (status: ShownPolicy["status"]) => boolean, timeoutMs = 10_000): Promise<ShownPolicy> {
+  untilShown(
+    name: string, what: string, wanted: (status: ShownStatus) => boolean, timeoutMs = 10_000,
+  ): Promise<ShownPolicy> {
     return waitFor(`SegmentPolicy ${name}: ${what}`, async () => {
       const policy = await this.policy(name);
       if (policy.status.observedGeneration === policy.metadata.generation && wanted(policy.status)) return policy;

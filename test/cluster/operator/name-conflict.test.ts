@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Labels } from "../../../operator/api/meta.ts";
 import { partLabels } from "../../../operator/compile/plan.ts";
 import type { Part } from "../../../operator/compile/part.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -28,14 +29,16 @@ describe("the operator: a stranger has the name of a generated NetworkPolicy", f
     return partsOf(JSON.parse(stdout));
   }
 
-  const strangers: readonly { readonly name: string; readonly segment: string; readonly manifest: (part: Part, segment: string) => Manifest }[] = [
+  const strangers: readonly {
+    readonly name: string; readonly segment: string; readonly manifest: (part: Part, segment: string) => Manifest;
+  }[] = [
     {
       name: "with a content of its own", segment: "taken-other",
       manifest: (part, segment) => networkPolicy(segment, part.name, {}, { podSelector: {}, policyTypes: ["Ingress"] }),
     },
     {
       name: "with the very same content", segment: "taken-same",
-      manifest: (part, segment) => networkPolicy(segment, part.name, { ...partLabels(part, { name: segment }) }, part.spec),
+      manifest: (part, segment) => networkPolicy(segment, part.name, partLabels(part, { name: segment }), part.spec),
     },
   ];
   for (const { name, segment, manifest } of strangers) {
@@ -66,13 +69,17 @@ describe("the operator: a stranger has the name of a generated NetworkPolicy", f
         assert.equal(of("PoliciesApplied")?.reason, "NameConflict");
         assert.equal(of("Ready")?.status, "False");
         assert.equal(of("Warnings")?.reason, "NameConflict");
-        for (const type of ["PoliciesApplied", "Ready", "Warnings"]) assert.match(of(type)?.message ?? "", new RegExp(`${segment}/${stranger}`));
+        for (const type of ["PoliciesApplied", "Ready", "Warnings"]) {
+          assert.match(of(type)?.message ?? "", new RegExp(`${segment}/${stranger}`));
+        }
         await installation.untilNamed(segment, parts.map((part) => part.name));
       });
 
       it("is named in an Event", async () => {
-        await waitFor("an Event NameConflict", async () => (await installation.events(segment))
-          .some(({ reason, note }) => reason === "NameConflict" && note.includes(stranger)) || undefined, { timeoutMs: 3_000 });
+        await waitFor("an Event NameConflict", async () => {
+          const events = await installation.events(segment);
+          return events.some(({ reason, note }) => reason === "NameConflict" && note.includes(stranger)) || undefined;
+        }, { timeoutMs: 3_000 });
       });
 
       it("goes away, and the operator takes the name by itself", async () => {
@@ -88,6 +95,7 @@ describe("the operator: a stranger has the name of a generated NetworkPolicy", f
   keepsGoodConduct(() => installation);
 });
 
-function networkPolicy(place: string, name: string, labels: Readonly<Record<string, string>>, spec: object): Manifest {
-  return { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name, namespace: place, labels }, spec };
+function networkPolicy(place: string, name: string, labels: Labels, spec: object): Manifest {
+  const metadata = { name, namespace: place, labels };
+  return { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata, spec };
 }

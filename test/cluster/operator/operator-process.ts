@@ -9,6 +9,9 @@ import { waitFor } from "../../lab/wait.ts";
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const MAIN = join(ROOT, "operator", "main.ts");
 
+/** As in the operator's settings file. */
+export type OperatorSettings = Readonly<Record<string, unknown>>;
+
 export interface OperatorProcessOptions {
   /** What the replica calls itself in the Lease; unique in `directory`. */
   readonly name: string;
@@ -16,7 +19,7 @@ export interface OperatorProcessOptions {
   readonly directory: string;
   readonly kubeconfig: string;
   /** Put over `enforcer: Disabled` and ports nobody listens on. */
-  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly settings?: OperatorSettings;
 }
 
 /** A line of the operator's log. */
@@ -60,7 +63,8 @@ export class OperatorProcess {
   }
 
   async untilLeading(timeoutMs = 30_000): Promise<void> {
-    await this.until("leads", async () => await this.metric("leader_election_master_status") === 1 || undefined, timeoutMs);
+    const leads = async () => await this.metric("leader_election_master_status") === 1 || undefined;
+    await this.until("leads", leads, timeoutMs);
   }
 
   /** @throws with the tail of the log, also as soon as the operator has ended */
@@ -78,13 +82,12 @@ export class OperatorProcess {
 
   /** @returns the status code of one of its probes */
   async probe(path: "/healthz" | "/readyz"): Promise<number> {
-    const { status } = await fetch(`http://127.0.0.1:${this.#ports.probes}${path}`, { signal: AbortSignal.timeout(2_000) });
-    return status;
+    return (await get(this.#ports.probes, path)).status;
   }
 
   /** @param name with its labels, as it is exposed. @throws if there is none */
   async metric(name: string): Promise<number> {
-    const answer = await fetch(`http://127.0.0.1:${this.#ports.metrics}/metrics`, { signal: AbortSignal.timeout(2_000) });
+    const answer = await get(this.#ports.metrics, "/metrics");
     const line = (await answer.text()).split("\n").find((text) => text.startsWith(`${name} `));
     if (line === undefined) throw new Error(`no metric ${name}`);
     return Number(line.slice(name.length + 1));
@@ -106,6 +109,10 @@ export class OperatorProcess {
   kill(): void {
     this.#daemon.kill();
   }
+}
+
+function get(port: number, path: string): Promise<Response> {
+  return fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2_000) });
 }
 
 /** Three ports nobody listens on now. */

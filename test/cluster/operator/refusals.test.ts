@@ -79,7 +79,8 @@ describe("the operator: what it refuses", function () {
         says: /kubeconfig \/does\/not\/exist does not exist/,
       },
       {
-        name: "a kubeconfig that is none", args: async () => [`--kubeconfig=${await settings("none.kubeconfig", "clusters: 7\n")}`],
+        name: "a kubeconfig that is none",
+        args: async () => [`--kubeconfig=${await settings("none.kubeconfig", "clusters: 7\n")}`],
         says: /none\.kubeconfig/,
       },
       {
@@ -87,19 +88,23 @@ describe("the operator: what it refuses", function () {
         says: /settings \/does\/not\/exist\.yaml/,
       },
       {
-        name: "a key that does not exist", args: async () => [`--config=${await settings("key.yaml", "enforcr: Managed\n")}`],
+        name: "a key that does not exist",
+        args: async () => [`--config=${await settings("key.yaml", "enforcr: Managed\n")}`],
         says: /key\.yaml: .*enforcr/,
       },
       {
-        name: "a key deep down", args: async () => [`--config=${await settings("deep.yaml", "ports: {probe: 8081}\n")}`],
+        name: "a key deep down",
+        args: async () => [`--config=${await settings("deep.yaml", "ports: {probe: 8081}\n")}`],
         says: /deep\.yaml: .*ports\.probe/,
       },
       {
-        name: "a value of the wrong kind", args: async () => [`--config=${await settings("value.yaml", "dns: {ports: [53, dns]}\n")}`],
+        name: "a value of the wrong kind",
+        args: async () => [`--config=${await settings("value.yaml", "dns: {ports: [53, dns]}\n")}`],
         says: /value\.yaml: .*dns\.ports\[1\]/,
       },
       {
-        name: "settings that are no YAML", args: async () => [`--config=${await settings("broken.yaml", "dns: {ports: [53\n")}`],
+        name: "settings that are no YAML",
+        args: async () => [`--config=${await settings("broken.yaml", "dns: {ports: [53\n")}`],
         says: /broken\.yaml: .*line 2/,
       },
       { name: "an option that does not exist", args: () => ["--frobnicate"], says: /unknown option '--frobnicate'/ },

@@ -12,12 +12,14 @@ export interface StatusCondition {
 /** A SegmentPolicy as the API server shows it. */
 export interface ShownPolicy {
   readonly metadata: { readonly name: string; readonly uid: string; readonly generation: number };
-  readonly status: {
-    readonly observedGeneration: number;
-    readonly conditions?: readonly StatusCondition[];
-    readonly namespaces?: { readonly matched: number; readonly applied: number; readonly summary: string };
-    readonly networkPolicies?: number;
-  };
+  readonly status: ShownStatus;
+}
+
+export interface ShownStatus {
+  readonly observedGeneration: number;
+  readonly conditions?: readonly StatusCondition[];
+  readonly namespaces?: { readonly matched: number; readonly applied: number; readonly summary: string };
+  readonly networkPolicies?: number;
 }
 
 /**
@@ -32,20 +34,25 @@ export function assertStatusContract({ metadata, status }: ShownPolicy, previous
   assert.ok(observedGeneration <= metadata.generation, `a generation of the future: ${text}`);
   const byType = new Map(conditions.map((condition) => [condition.type, condition]));
   assert.equal(byType.size, conditions.length, `a condition twice: ${text}`);
-  for (const type of ["Ready", "Accepted", "PoliciesApplied", "Enforced"]) assert.ok(byType.has(type), `no ${type}: ${text}`);
+  for (const type of ["Ready", "Accepted", "PoliciesApplied", "Enforced"]) {
+    assert.ok(byType.has(type), `no ${type}: ${text}`);
+  }
   for (const type of ["Reconciling", "Stalled", "Degraded", "Warnings"]) {
     assert.ok((byType.get(type)?.status ?? "True") === "True", `${type} is there and not True: ${text}`);
   }
   assert.ok(!(byType.has("Reconciling") && byType.has("Stalled")), `Reconciling and Stalled: ${text}`);
   const ready = byType.get("Ready")?.status;
   assert.ok(ready !== "Unknown" || byType.has("Reconciling"), `Ready=Unknown without Reconciling: ${text}`);
-  assert.equal(ready === "True", !byType.has("Reconciling") && !byType.has("Stalled"), `Ready and still busy, or neither: ${text}`);
+  const busy = byType.has("Reconciling") || byType.has("Stalled");
+  assert.equal(ready === "True", !busy, `Ready and still busy, or neither: ${text}`);
   const before = new Map(previous?.status.conditions?.map((condition) => [condition.type, condition]));
   for (const { type, status: now, observedGeneration: of, reason, lastTransitionTime } of conditions) {
     assert.equal(of, observedGeneration, `${type} speaks of another generation: ${text}`);
     assert.match(reason, /^[A-Z][A-Za-z]+$/, `${type} has no reason: ${text}`);
     const earlier = before.get(type);
-    if (earlier?.status === now) assert.equal(lastTransitionTime, earlier.lastTransitionTime, `${type} did not change, its time did: ${text}`);
-    else if (earlier !== undefined) assert.ok(lastTransitionTime >= earlier.lastTransitionTime, `${type} went back in time: ${text}`);
+    if (earlier === undefined) continue;
+    const since = earlier.lastTransitionTime;
+    if (earlier.status === now) assert.equal(lastTransitionTime, since, `${type} did not change, but its time: ${text}`);
+    else assert.ok(lastTransitionTime >= since, `${type} went back in time: ${text}`);
   }
 }

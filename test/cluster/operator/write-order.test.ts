@@ -28,8 +28,8 @@ describe("the operator: the order of its writes", function () {
   /** The operator's writes to NetworkPolicies of a namespace; one that found its object gone is among them. */
   async function writesIn(place: string, mark: number): Promise<readonly Call[]> {
     const calls = await installation.audit.calls(mark);
-    return calls.filter(({ verb, user, resource, namespace: where }) => resource === "networkpolicies" && where === place
-      && user.endsWith(`:${ACCOUNT.name}`) && ["create", "patch", "delete"].includes(verb));
+    return calls.filter((call) => call.resource === "networkpolicies" && call.namespace === place
+      && call.user.endsWith(`:${ACCOUNT.name}`) && ["create", "patch", "delete"].includes(call.verb));
   }
 
   it("rolls out the quarantine, then the tiers, then the default", async () => {
@@ -59,19 +59,18 @@ describe("the operator: the order of its writes", function () {
     const mark = await installation.audit.mark();
     await installation.kubectl("delete", "segpol", "removal-own");
     await installation.untilNamed("removal-own", []);
-    const first = (await installation.audit.calls(mark)).find(({ verb, resource }) => verb === "delete" && resource === "networkpolicies");
+    const calls = await installation.audit.calls(mark);
+    const first = calls.find(({ verb, resource }) => verb === "delete" && resource === "networkpolicies");
     assert.match(first?.user ?? "", new RegExp(`:${ACCOUNT.name}$`));
   });
 
   it("puts the new object of a changed podSelector beside the old one, and prunes that last", async () => {
     const before = await settled("moved");
     const mark = await installation.audit.mark();
-    await installation.apply(segmentPolicy("moved", {
-      tiers: [
-        { name: "web", ingress: [{ from: [{ anywhere: {} }], ports: [{ port: 8080 }] }] },
-        { name: "db", podSelector: { matchLabels: { app: "postgres" } }, ingress: [{ from: [{ tier: "web" }], ports: [{ port: 5432 }] }] },
-      ],
-    }));
+    const web = { name: "web", ingress: [{ from: [{ anywhere: {} }], ports: [{ port: 8080 }] }] };
+    const db = { name: "db", ingress: [{ from: [{ tier: "web" }], ports: [{ port: 5432 }] }] };
+    const moved = { ...db, podSelector: { matchLabels: { app: "postgres" } } };
+    await installation.apply(segmentPolicy("moved", { tiers: [web, moved] }));
     const after = partsOf(await installation.until("moved", "Ready", "True"));
     const nameOf = (parts: readonly Part[], tier: string) => parts.find((part) => part.tier === tier)?.name;
     assert.notEqual(nameOf(before, "db"), nameOf(after, "db"));
@@ -89,7 +88,9 @@ describe("the operator: the order of its writes", function () {
     await calm();
     await installation.untilNamed("orphans", parts.map(({ name }) => name));
     assert.deepEqual((await writesIn("orphans", mark)).map(({ verb, name }) => `${verb} ${name}`), []);
-    for (const { metadata } of await installation.networkPolicies("orphans")) assert.equal(metadata.ownerReferences, undefined);
+    for (const { metadata } of await installation.networkPolicies("orphans")) {
+      assert.equal(metadata.ownerReferences, undefined);
+    }
   });
 
   it("takes its orphans over again when the SegmentPolicy comes back", async () => {

@@ -141,4 +141,13 @@ describe("object store: lists", () => {
     list(store, sample("b", "10", "three"));
     assert.equal(store.newestVersion, "12");
   });
+
+  it("does not count what a list says before the list is complete", () => {
+    const { store } = sampleStore();
+    const next = store.startList();
+    next.add(sample("a", "9", "one"));
+    assert.equal(store.newestVersion, "0");
+    next.commit();
+    assert.equal(store.newestVersion, "9");
+  });
 });
