@@ -20,8 +20,8 @@ type Parsed<T> = { readonly object: T } | { readonly error: Error };
 export interface ListInProgress<T> {
   /** Parses the object at once, so that the pages of a long list need not be held. */
   add(raw: RawObject): void;
-  /** Makes the store equal to the list. @returns the difference: what is gone first */
-  commit(): readonly Change<T>[];
+  /** Makes the store equal to the list of that resource version. @returns the difference: what is gone first */
+  commit(version: string): readonly Change<T>[];
 }
 
 /** The parsed objects of one kind, and what changed with each thing we were told. */
@@ -73,10 +73,11 @@ export class ObjectStore<T> {
         listed.add(key);
         if (!this.#knows(key, identity)) fresh.set(key, { identity, parsed: this.#read(key, raw) });
       },
-      commit: () => {
-        this.#note(newest);
+      commit: (version) => {
         const changes: Change<T>[] = [];
         for (const key of this.#identities.keys()) if (!listed.has(key)) changes.push(...this.#drop(key));
+        // No object carries the version of a delete that only a list shows: the list's own is the nearest above it.
+        this.#note(changes.length > 0 ? version : newest);
         for (const [key, { identity, parsed }] of fresh) changes.push(...this.#set(key, identity, parsed));
         return changes;
       },

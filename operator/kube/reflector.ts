@@ -106,7 +106,7 @@ export class Reflector<T> {
       for (const item of page.items) next.add(item);
       ({ version, token } = page);
     } while (token !== "");
-    const changes = next.commit();
+    const changes = next.commit(version);
     this.#resourceVersion = version;
     if (changes.length > 0) onBatch(changes);
     if (this.#synced) return;

@@ -77,7 +77,7 @@ describe("kubectl", function () {
   async function make(kind: string, name: string, content: object, status: object): Promise<void> {
     const object = { apiVersion: "tierwall.io/v1alpha1", kind, metadata: { name }, ...content };
     await run(plane, ["create", "--validate=strict", "-f", "-"], JSON.stringify(object));
-    const args = ["apply", "--server-side", "--validate=strict", "--subresource=status", "--force-conflicts", "-f", "-"];
+    const args = ["apply", "--server-side", "--force-conflicts", "--validate=strict", "--subresource=status", "-f-"];
     const input = JSON.stringify({ ...object, status });
     // Another test's admission policies are in force a moment longer than they exist.
     await waitFor(`a status on ${name}`, () => run(plane, args, input), { timeoutMs: 10_000 });

@@ -140,9 +140,9 @@ function one(manifests: readonly Manifest[], kind: string): Manifest {
 /** Named in metadata, in a binding's subjects, as a Namespace, or in a user name that CEL compares. */
 function namespacesIn(manifest: Manifest): readonly string[] {
   if (manifest.kind === "CustomResourceDefinition") return [];
-  const accounts = JSON.stringify(manifest).matchAll(/system:serviceaccount:([a-z0-9-]+):/g).map(([, name = ""]) => name);
+  const users = JSON.stringify(manifest).matchAll(/system:serviceaccount:([a-z0-9-]+):/g);
   const own = manifest.kind === "Namespace" ? [manifest.metadata.name] : [];
-  return [...own, ...accounts, ...valuesOf(manifest, "namespace")];
+  return [...own, ...users.map(([, name = ""]) => name), ...valuesOf(manifest, "namespace")];
 }
 
 /** Texts under `key`, at any depth. */

@@ -27,7 +27,7 @@ function sampleStore(): { readonly store: ObjectStore<string>; readonly errors: 
 function list(store: ObjectStore<string>, ...items: readonly Sample[]): readonly string[] {
   const next = store.startList();
   for (const item of items) next.add(item);
-  return next.commit().map(short);
+  return next.commit("20").map(short);
 }
 
 type SampleChange = ReturnType<ObjectStore<string>["put"]>[number];
@@ -104,7 +104,7 @@ describe("object store: lists", () => {
     next.add(sample("a", "1", "one"));
     next.add(sample("b", "1", "two"));
     assert.deepEqual(parsed, ["one", "two"]);
-    next.commit();
+    next.commit("20");
     assert.deepEqual(parsed, ["one", "two"]);
   });
 
@@ -147,7 +147,14 @@ describe("object store: lists", () => {
     const next = store.startList();
     next.add(sample("a", "9", "one"));
     assert.equal(store.newestVersion, "0");
-    next.commit();
+    next.commit("20");
     assert.equal(store.newestVersion, "9");
+  });
+
+  it("counts a delete that only a list shows by the version of the list", () => {
+    const { store } = sampleStore();
+    list(store, sample("a", "9", "one"), sample("b", "8", "two"));
+    list(store, sample("a", "9", "one"));
+    assert.equal(store.newestVersion, "20");
   });
 });
