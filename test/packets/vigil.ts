@@ -109,13 +109,17 @@ export class VigilReport {
 
   /** Every probe of these pairs that was sent in the span came out so. */
   assertAll(pairs: readonly Pair[], expected: Result, { from = -Infinity, to = Infinity }: Span = {}): void {
-    for (const pair of pairs) {
+    const verdicts = pairs.map((pair) => {
       const sent = (this.#samples.get(nameOf(pair)) ?? []).filter(({ at }) => at >= from && at <= to);
-      assert.ok(sent.length > 0, `${nameOf(pair)}: no probe was sent in the span`);
-      const wrong = sent.filter(({ result }) => result !== expected);
-      const examples = wrong.slice(0, 5).map((sample) => this.#tell(sample)).join("; ");
-      assert.equal(wrong.length, 0, `${nameOf(pair)}: ${wrong.length} of ${sent.length} probes not ${expected}: ${examples}`);
-    }
+      return { pair, sent: sent.length, wrong: sent.filter(({ result }) => result !== expected) };
+    });
+    for (const { pair, sent } of verdicts) assert.ok(sent > 0, `${nameOf(pair)}: no probe was sent in the span`);
+    // All pairs in one message: whether one pod was slow or one rule wrong shows in which of them failed.
+    const failed = verdicts.filter(({ wrong }) => wrong.length > 0).map(({ pair, sent, wrong }) => {
+      const examples = [...wrong.slice(0, 3), ...wrong.slice(-1)].map((sample) => this.#tell(sample)).join("; ");
+      return `${nameOf(pair)}: ${wrong.length} of ${sent} probes not ${expected}: ${examples}`;
+    });
+    assert.equal(failed.join("\n"), "");
   }
 
   #tell({ at, result, latencyMs, error }: Sample): string {

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
+import { segmentNodeStatus } from "../../../operator/enforcer/node-report.ts";
 import { SegmentNodeWriter } from "../../../operator/enforcer/segment-node-writer.ts";
 import type { ControlPlane } from "../../lab/control-plane.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -17,10 +18,11 @@ const [OWN, OTHER] = ["install-a", "install-b"];
 const COLLECTOR = "system:serviceaccount:kube-system:generic-garbage-collector";
 const BY_STATUS_POLICY = /^Error: SegmentNode \S+: 403 .*only the enforcer on this node/;
 
-const STATUS: SegmentNodeStatus = {
-  conditions: [], policies: [], pods: 1, rules: { ipv4: 20, ipv6: 0 }, sets: 0,
-  backend: "nft", version: "0.1.0", lastAppliedTime: "",
-};
+/** As an enforcer writes it before it has heard of any pod. */
+const STATUS = segmentNodeStatus(
+  { state: undefined, wrote: true, rules: 20, sets: 0, backend: "nft", failure: undefined }, undefined, "0.1.0",
+  "2026-01-01T00:00:00Z",
+);
 
 const node = (name: string) => ({ apiVersion: "v1", kind: "Node", metadata: { name } });
 const pod = (name: string, nodeName: string, serviceAccountName: string) => ({

@@ -104,6 +104,21 @@ export class Installation {
     await done(this.plane, ["apply", "--server-side", "--force-conflicts", "--filename=-"], input);
   }
 
+  /** Adds NetworkPolicies of no segment to a new namespace: more than the operator has listed when it takes the lease. */
+  async crowd(namespace: string, count: number): Promise<void> {
+    await this.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    const names = Array.from({ length: count }, (_, index) => `crowd-${index}`).values();
+    const path = collectionPath(NETWORK_POLICIES, namespace);
+    await Promise.all(Array.from({ length: 16 }, async () => {
+      for (const name of names) {
+        const body = {
+          apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name }, spec: { podSelector: {} },
+        };
+        await this.client.request({ method: "POST", path, body });
+      }
+    }));
+  }
+
   kubectl(...args: readonly string[]): Promise<string> {
     return done(this.plane, args);
   }

@@ -64,7 +64,8 @@ describe("the operator: replicas and restarts", function () {
     await second.stop();
   });
 
-  it("writes nothing after SIGTERM and a new start, which leads before it has seen the cluster", async () => {
+  it("writes nothing after SIGTERM and a new start, which leads before it has seen a larger cluster", async () => {
+    await installation.crowd("crowd", 2_000);
     const mark = await installation.audit.mark();
     const third = await started("restart-third");
     await third.untilLeading(5_000);

@@ -52,7 +52,7 @@ export function assertStatusContract({ metadata, status }: ShownPolicy, previous
     const earlier = before.get(type);
     if (earlier === undefined) continue;
     const since = earlier.lastTransitionTime;
-    if (earlier.status === now) assert.equal(lastTransitionTime, since, `${type} did not change, but its time: ${text}`);
+    if (earlier.status === now) assert.equal(lastTransitionTime, since, `${type} has a new time only: ${text}`);
     else assert.ok(lastTransitionTime >= since, `${type} went back in time: ${text}`);
   }
 }

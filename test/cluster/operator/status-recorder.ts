@@ -6,7 +6,7 @@ import { assertStatusContract, type ShownPolicy } from "./status-contract.ts";
 
 /** Keeps every SegmentPolicy the API server shows, in order. */
 export class StatusRecorder {
-  readonly #shown: ShownPolicy[] = [];
+  readonly #shown: (ShownPolicy | "gap")[] = [];
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
@@ -17,8 +17,9 @@ export class StatusRecorder {
       onBatch: (changes) => {
         for (const change of changes) if (change.type === "set") this.#shown.push(change.object);
       },
-      // It goes on by itself, also when the API server was away.
-      onError: () => undefined,
+      backoff: { firstMs: 100, mostMs: 500 },
+      // The API server was away: what it shows next need not be what came next.
+      onError: () => this.#shown.push("gap"),
     });
     this.#running = reflector.run(this.#stop.signal);
   }
@@ -26,11 +27,17 @@ export class StatusRecorder {
   /** @returns how many were looked at. @throws AssertionError for the first that breaks the contract */
   assertContract(): number {
     const last = new Map<string, ShownPolicy>();
+    let looked = 0;
     for (const policy of this.#shown) {
+      if (policy === "gap") {
+        last.clear();
+        continue;
+      }
       assertStatusContract(policy, last.get(policy.metadata.uid));
       last.set(policy.metadata.uid, policy);
+      looked += 1;
     }
-    return this.#shown.length;
+    return looked;
   }
 
   async stop(): Promise<void> {

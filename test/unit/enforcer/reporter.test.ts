@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { PolicyId } from "../../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
 import { waitAfter } from "../../../operator/enforcer/backoff.ts";
 import type { Clock } from "../../../operator/enforcer/clock.ts";
@@ -26,7 +27,7 @@ describe("segmentNodeStatus", () => {
           type: "Ready",
           status: "True",
           reason: "Enforcing",
-          message: "enforcing on 1 pods",
+          message: "enforcing on 1 pod",
           observedGeneration: 1,
           lastTransitionTime: "2026-01-01T00:00:00Z",
         },
@@ -52,6 +53,19 @@ describe("segmentNodeStatus", () => {
     assert.deepEqual(mended.conditions.map(({ type, lastTransitionTime }) => [type, lastTransitionTime]), [
       ["Ready", "2026-01-01T00:02:00Z"],
     ]);
+  });
+
+  it("does not confirm a segment with a pod on whose IPv6 address nothing is enforced", () => {
+    const { state, ...rest } = report(3);
+    assert.ok(state);
+    const [pod] = state.pods.values();
+    assert.ok(pod);
+    const id = "ns/p" as PolicyId;
+    const pods = new Map([[pod.uid, { ...pod, addresses: ["10.1.0.1", "fd00::1"], ingress: [id] }]]);
+    const policies = new Map([[id, { id, segment: "shop", ingress: [], egress: [] }]]);
+    const { policies: confirmed } = segmentNodeStatus({ ...rest, state: { ...state, pods, policies } }, undefined, "1", "");
+    assert.deepEqual(confirmed.map(({ name, state: verdict }) => [name, verdict]), [["shop", "Failed"]]);
+    assert.match(confirmed[0]?.message ?? "", /IPv6/);
   });
 
   it("moves the transition time only with the status", () => {
