@@ -11,6 +11,8 @@ export interface SegmentNode {
 export interface SegmentNodeStatus {
   readonly conditions: readonly Condition[];
   readonly policies: readonly PolicyConfirmation[];
+  /** How many those are: kubectl's columns cannot count. */
+  readonly policyCount: number;
   readonly pods: number;
   readonly rules: { readonly ipv4: number; readonly ipv6: number };
   readonly sets: number;

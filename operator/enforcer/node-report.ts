@@ -22,6 +22,7 @@ export function segmentNodeStatus(
   now: string,
 ): SegmentNodeStatus {
   const pods = state?.pods.size ?? 0;
+  const policies = confirmations(state);
   const ready: ConditionDraft =
     failure === undefined
       ? { type: "Ready", status: "True", reason: "Enforcing", message: `enforcing on ${pods} ${pods === 1 ? "pod" : "pods"}` }
@@ -29,7 +30,8 @@ export function segmentNodeStatus(
   const degraded: ConditionDraft = { ...ready, type: "Degraded", status: "True" };
   return {
     conditions: settled(failure === undefined ? [ready] : [ready, degraded], previous?.conditions ?? [], now),
-    policies: confirmations(state),
+    policies,
+    policyCount: policies.length,
     pods,
     rules: { ipv4: rules, ipv6: 0 },
     sets,

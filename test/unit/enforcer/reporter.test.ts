@@ -33,6 +33,7 @@ describe("segmentNodeStatus", () => {
         },
       ],
       policies: [{ name: "shop", generation: 3, revision: "r3", state: "Enforced", message: "" }],
+      policyCount: 1,
       pods: 1,
       rules: { ipv4: 20, ipv6: 0 },
       sets: 2,

@@ -16,6 +16,7 @@ const run = promisify(execFile);
 const STATUS: SegmentNodeStatus = {
   conditions: [],
   policies: [{ name: "shop", generation: 3, revision: "r", state: "Enforced", message: "" }],
+  policyCount: 1,
   pods: 1,
   rules: { ipv4: 20, ipv6: 0 },
   sets: 1,
