@@ -24,116 +24,138 @@ export interface StatusInput {
   readonly tiers: readonly { readonly name: string; readonly pods: number }[];
 }
 
-type Tone = "settled" | "reconciling" | "stalled";
-interface Verdict {
-  readonly ready: ConditionDraft;
-  readonly tone: Tone;
-  readonly reconcilingReason?: "Progressing" | "ProgressingWithRetry";
-}
-
 /**
  * The status to be seen with `kubectl get segpol`, in the form kstatus, Flux and Argo CD wait on: Ready always there,
  * Reconciling and Stalled only while True and never together, everything with the generation it speaks of.
+ * @param now RFC 3339
  */
 export function policyStatus(policy: SegmentPolicy, input: StatusInput, now: string): SegmentPolicyStatus {
-  const { outcome, enforcement } = input;
-  const accepted = acceptedCondition(policy);
-  const applied = appliedCondition(policy, outcome);
-  const enforced = enforcedCondition(policy, input);
-  const { ready, tone, reconcilingReason } = readyVerdict(policy, input, applied, enforced);
-  const drafts: ConditionDraft[] = [ready, accepted, applied, enforced];
-  if (tone === "stalled") drafts.push({ ...ready, type: "Stalled", status: "True" });
-  if (tone === "reconciling") drafts.push({ type: "Reconciling", status: "True", reason: reconcilingReason ?? "Progressing", message: ready.message });
-  if (enforcement?.degraded === true) drafts.push({ ...enforced, type: "Degraded", status: "True", reason: "NodesFailing" });
-  drafts.push(...warnings(input));
-  const generation = policy.metadata.generation;
-  const status: SegmentPolicyStatus = {
-    observedGeneration: generation,
-    conditions: settleConditions(drafts, policy.status.conditions, generation, now),
-  };
+  const { generation } = policy.metadata;
+  const conditions = settleConditions(drafts(policy, input), policy.status.conditions, generation, now);
+  const status: SegmentPolicyStatus = { observedGeneration: generation, conditions };
   if (!policy.verdict.accepted) return status;
-  const { matched, applied: done } = outcome.namespaces;
+  const { outcome: { namespaces: { matched, applied }, networkPolicies }, enforcement, tiers } = input;
   return {
     ...status,
-    namespaces: { matched, applied: done, summary: `${done}/${matched}` },
-    networkPolicies: outcome.networkPolicies,
+    namespaces: { matched, applied, summary: `${applied}/${matched}` },
+    networkPolicies,
     ...(enforcement && { nodes: enforcement.nodes }),
-    tiers: input.tiers,
+    tiers,
   };
 }
 
-function acceptedCondition({ verdict }: SegmentPolicy): ConditionDraft {
-  return verdict.accepted
-    ? { type: "Accepted", status: "True", reason: "Valid", message: "The spec makes sense" }
-    : { type: "Accepted", status: "False", reason: verdict.reason, message: verdict.message };
+function drafts({ verdict }: SegmentPolicy, input: StatusInput): readonly ConditionDraft[] {
+  if (!verdict.accepted) return refusal(verdict.reason, verdict.message, input.enforcement !== undefined);
+  const accepted = draft("Accepted", "True", "Valid", "The spec makes sense");
+  const applied = judgeApplied(input.outcome);
+  const enforced = judgeEnforced(input);
+  const ready = judgeReady(applied, enforced, input.enforcement);
+  return [
+    ready, accepted, applied, enforced, ...progress(ready, applied, input.enforcement), ...degradation(enforced, input.enforcement),
+    ...warnings(input),
+  ];
 }
 
-function appliedCondition(policy: SegmentPolicy, outcome: Outcome): ConditionDraft {
-  const draft = (status: "True" | "False", reason: string, message: string): ConditionDraft => ({ type: "PoliciesApplied", status, reason, message });
-  if (!policy.verdict.accepted) return draft("False", policy.verdict.reason, "Nothing of this generation was written; what was in force stays");
-  const [conflict, ...others] = outcome.conflicts;
+/** Only a change of the spec helps: Stalled, and nothing of this generation is written. */
+function refusal(reason: string, message: string, managed: boolean): readonly ConditionDraft[] {
+  const stays = "what was in force stays";
+  return [
+    draft("Ready", "False", reason, message),
+    draft("Accepted", "False", reason, message),
+    draft("PoliciesApplied", "False", reason, `Nothing of this generation was written; ${stays}`),
+    managed ? draft("Enforced", "False", reason, `This generation is not enforced; ${stays}`) : notManaged(),
+    draft("Stalled", "True", reason, message),
+  ];
+}
+
+function judgeApplied({ conflicts, failures, namespaces, placed, networkPolicies }: Outcome): ConditionDraft {
+  const type = "PoliciesApplied";
+  const [conflict] = conflicts;
   if (conflict !== undefined) {
-    const more = others.length > 0 ? ` and ${others.length} more` : "";
-    return draft("False", "NameConflict", `NetworkPolicy ${conflict}${more} was not made by Tierwall and is left alone: rename or delete it`);
+    const text = `NetworkPolicy ${conflict}${andMore(conflicts.length - 1)} was not made by Tierwall and is left alone`;
+    return draft(type, "False", "NameConflict", `${text}: rename or delete it`);
   }
-  const [failure, ...rest] = outcome.failures;
+  const [failure] = failures;
   if (failure !== undefined) {
-    const more = rest.length > 0 ? ` (and ${rest.length} more namespaces)` : "";
-    return draft("False", "WriteFailed", `namespace ${failure.namespace}: ${failure.message}${more}`);
+    const where = `namespace ${failure.namespace}${andMore(failures.length - 1)}`;
+    return draft(type, "False", "WriteFailed", `${where}: ${failure.message}`);
   }
-  const { matched, applied } = outcome.namespaces;
-  if (!outcome.placed) return draft("False", "Progressing", `${applied} of ${count(matched, "namespace")} have their NetworkPolicies`);
-  return draft("True", "Applied", `${policies(outcome.networkPolicies)} in ${count(matched, "namespace")}`);
+  const matched = count(namespaces.matched, "namespace", "namespaces");
+  return placed
+    ? draft(type, "True", "Applied", `${count(networkPolicies, "policy", "policies")} in ${matched}`)
+    : draft(type, "False", "Progressing", `${namespaces.applied} of ${matched} have their NetworkPolicies`);
 }
 
-function enforcedCondition(policy: SegmentPolicy, { outcome, enforcement }: StatusInput): ConditionDraft {
-  const draft = (status: ConditionDraft["status"], reason: string, message: string): ConditionDraft => ({ type: "Enforced", status, reason, message });
-  if (enforcement === undefined) return draft("Unknown", "NotManaged", "Enforcement is left to the cluster's CNI, which does not report it");
-  if (!policy.verdict.accepted) return draft("False", policy.verdict.reason, "This generation is not enforced; what was in force stays");
+function judgeEnforced({ outcome, enforcement }: StatusInput): ConditionDraft {
+  if (enforcement === undefined) return notManaged();
+  const type = "Enforced";
   const { nodes, degraded, enforced } = enforcement;
-  const unreachable = nodes.unreachable > 0 ? `; ${count(nodes.unreachable, "node")} unreachable` : "";
-  if (degraded) return draft("False", "NodesFailing", nodes.failing.map(({ name, reason }) => `${name}: ${reason}`).join("; "));
-  if (!outcome.placed) return draft("False", "Progressing", "The NetworkPolicies are not all in place yet");
-  if (!enforced) return draft("False", "WaitingForNodes", `${nodes.enforced} of ${count(nodes.desired, "node")} have confirmed${unreachable}`);
-  if (nodes.desired === 0) return draft("True", "Enforced", "No node has pods of this segment");
-  return draft("True", "Enforced", `Enforced on ${nodes.enforced} of ${count(nodes.desired, "node")}${unreachable}`);
+  if (degraded) {
+    return draft(type, "False", "NodesFailing", nodes.failing.map(({ name, reason }) => `${name}: ${reason}`).join("; "));
+  }
+  if (!outcome.placed) return draft(type, "False", "Progressing", "The NetworkPolicies are not all in place yet");
+  if (nodes.desired === 0) return draft(type, "True", "Enforced", "No node has pods of this segment");
+  const desired = count(nodes.desired, "node", "nodes");
+  const unreachable = nodes.unreachable > 0 ? `; ${count(nodes.unreachable, "node", "nodes")} unreachable` : "";
+  return enforced
+    ? draft(type, "True", "Enforced", `Enforced on ${nodes.enforced} of ${desired}${unreachable}`)
+    : draft(type, "False", "WaitingForNodes", `${nodes.enforced} of ${desired} have confirmed${unreachable}`);
 }
 
-function readyVerdict(policy: SegmentPolicy, { enforcement }: StatusInput, applied: ConditionDraft, enforced: ConditionDraft): Verdict {
-  const ready = (status: "True" | "False", reason: string, message: string): ConditionDraft => ({ type: "Ready", status, reason, message });
-  if (!policy.verdict.accepted) return { ready: ready("False", policy.verdict.reason, policy.verdict.message), tone: "stalled" };
-  if (applied.status !== "True") {
-    const retrying = applied.reason !== "Progressing";
-    return { ready: ready("False", applied.reason, applied.message), tone: "reconciling", reconcilingReason: retrying ? "ProgressingWithRetry" : "Progressing" };
+function judgeReady(applied: ConditionDraft, enforced: ConditionDraft, enforcement: Enforcement | undefined): ConditionDraft {
+  const type = "Ready";
+  if (applied.status !== "True") return { ...applied, type };
+  if (enforcement === undefined) {
+    return draft(type, "True", "Applied", `${applied.message}; enforcement is left to the CNI`);
   }
-  const where = applied.message;
-  if (enforcement === undefined) return { ready: ready("True", "Applied", `${where}; enforcement is left to the CNI`), tone: "settled" };
-  if (enforced.status === "True") {
-    const { nodes } = enforcement;
-    const suffix = nodes.desired === 0 ? "no pods yet" : `enforced on ${nodes.enforced} of ${count(nodes.desired, "node")}`;
-    return { ready: ready("True", "Enforced", `${where}, ${suffix}`), tone: "settled" };
-  }
-  const retrying = enforcement.degraded;
-  return { ready: ready("False", enforced.reason, enforced.message), tone: "reconciling", reconcilingReason: retrying ? "ProgressingWithRetry" : "Progressing" };
+  if (enforced.status !== "True") return { ...enforced, type };
+  const { desired, enforced: confirmed } = enforcement.nodes;
+  const where = desired === 0 ? "no pods yet" : `enforced on ${confirmed} of ${count(desired, "node", "nodes")}`;
+  return draft(type, "True", "Enforced", `${applied.message}, ${where}`);
+}
+
+function progress(
+  ready: ConditionDraft,
+  applied: ConditionDraft,
+  enforcement: Enforcement | undefined,
+): readonly ConditionDraft[] {
+  if (ready.status === "True") return [];
+  // Something stands in the way and is tried again, as opposed to what simply is not done yet.
+  const retrying = applied.status === "True" ? enforcement?.degraded === true : applied.reason !== "Progressing";
+  return [draft("Reconciling", "True", retrying ? "ProgressingWithRetry" : "Progressing", ready.message)];
+}
+
+function degradation(enforced: ConditionDraft, enforcement: Enforcement | undefined): readonly ConditionDraft[] {
+  return enforcement?.degraded === true ? [draft("Degraded", "True", "NodesFailing", enforced.message)] : [];
 }
 
 /** What a reader should look at, though it does not keep the policy from being ready. The worst one gives the reason. */
 function warnings({ outcome, tiers }: StatusInput): readonly ConditionDraft[] {
-  const found: { readonly reason: string; readonly message: string }[] = [];
-  if (outcome.conflicts.length > 0) found.push({ reason: "NameConflict", message: `not ours: ${outcome.conflicts.join(", ")}` });
-  if (outcome.unknownFacts.length > 0) found.push({ reason: "UnknownFacts", message: `not known yet: ${outcome.unknownFacts.join(", ")}` });
   const empty = tiers.filter(({ pods }) => pods === 0).map(({ name }) => name);
-  if (outcome.namespaces.matched === 0) found.push({ reason: "NoNamespaceMatches", message: "no namespace matches spec.namespaceSelector" });
-  else if (empty.length > 0) found.push({ reason: "TierWithoutPods", message: `no pod matches tier ${empty.join(", ")}` });
+  const nowhere = outcome.namespaces.matched === 0;
+  const found = [
+    { reason: "NameConflict", message: `not ours: ${outcome.conflicts.join(", ")}`, holds: outcome.conflicts.length > 0 },
+    { reason: "UnknownFacts", message: `not known yet: ${outcome.unknownFacts.join(", ")}`, holds: outcome.unknownFacts.length > 0 },
+    { reason: "NoNamespaceMatches", message: "no namespace matches spec.namespaceSelector", holds: nowhere },
+    { reason: "TierWithoutPods", message: `no pod matches tier ${empty.join(", ")}`, holds: !nowhere && empty.length > 0 },
+  ].filter(({ holds }) => holds);
   const [worst] = found;
   if (worst === undefined) return [];
-  return [{ type: "Warnings", status: "True", reason: worst.reason, message: found.map(({ message }) => message).join("; ") }];
+  return [draft("Warnings", "True", worst.reason, found.map(({ message }) => message).join("; "))];
 }
 
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+function notManaged(): ConditionDraft {
+  return draft("Enforced", "Unknown", "NotManaged", "Enforcement is left to the cluster's CNI, which does not report it");
 }
 
-function policies(number: number): string {
-  return `${number} ${number === 1 ? "policy" : "policies"}`;
+function draft(type: string, status: ConditionDraft["status"], reason: string, message: string): ConditionDraft {
+  return { type, status, reason, message };
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
+function andMore(others: number): string {
+  return others > 0 ? ` and ${others} more` : "";
 }

@@ -35,6 +35,7 @@ export class ApiServer {
     const { directory } = this.#plane;
     const log = join(directory, "kube-apiserver-again.log");
     await writeFile(log, "");
+    process.off("exit", this.#kill).once("exit", this.#kill);
     this.#again = Daemon.start("kube-apiserver", argv, { log, env: { HOME: directory }, cwd: directory });
     await waitFor("the API server is ready again", async () => {
       const { code } = await this.#plane.kubectl(["get", "--raw=/readyz"]);
@@ -50,8 +51,12 @@ export class ApiServer {
 
   /** Ends what `restart` started; the control plane ends the rest. */
   async stop(): Promise<void> {
+    process.off("exit", this.#kill);
     await this.#again?.stop();
   }
+
+  /** Also when the test run ends before its time. */
+  readonly #kill = (): void => this.#again?.kill();
 
   #noted(what: "pid" | "argv"): Promise<string> {
     return readFile(join(this.#plane.directory, `kube-apiserver.${what}`), "utf8");

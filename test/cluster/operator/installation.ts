@@ -49,6 +49,7 @@ export class Installation {
     this.client = client;
     this.audit = new AuditLog(plane.auditLog);
     this.statuses = new StatusRecorder(client);
+    process.once("exit", this.#kill);
   }
 
   static async start(options: ControlPlaneOptions = { controllerManager: true }): Promise<Installation> {
@@ -65,11 +66,17 @@ export class Installation {
   }
 
   async stop(): Promise<void> {
-    for (const operator of this.#operators) operator.kill();
+    process.off("exit", this.#kill);
+    this.#kill();
     await this.statuses.stop();
     await this.client.close();
     await this.plane.stop();
   }
+
+  /** Also when the test run ends before its time. */
+  readonly #kill = (): void => {
+    for (const operator of this.#operators) operator.kill();
+  };
 
   /** Writes a kubeconfig of the operator's ServiceAccount, with a token of its own. @returns its path */
   async operatorKubeconfig(name: string): Promise<string> {
@@ -104,7 +111,7 @@ export class Installation {
     await done(this.plane, ["apply", "--server-side", "--force-conflicts", "--filename=-"], input);
   }
 
-  /** Adds NetworkPolicies of no segment to a new namespace: more than the operator has listed when it takes the lease. */
+  /** Adds NetworkPolicies of no segment: more than the operator can have listed when it takes the lease. */
   async crowd(namespace: string, count: number): Promise<void> {
     await this.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
     const names = Array.from({ length: count }, (_, index) => `crowd-${index}`).values();

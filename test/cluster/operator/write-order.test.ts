@@ -54,16 +54,6 @@ describe("the operator: the order of its writes", function () {
     });
   }
 
-  it("does not leave the removal to the garbage collector", async () => {
-    await settled("removal-own");
-    const mark = await installation.audit.mark();
-    await installation.kubectl("delete", "segpol", "removal-own");
-    await installation.untilNamed("removal-own", []);
-    const calls = await installation.audit.calls(mark);
-    const first = calls.find(({ verb, resource }) => verb === "delete" && resource === "networkpolicies");
-    assert.match(first?.user ?? "", new RegExp(`:${ACCOUNT.name}$`));
-  });
-
   it("puts the new object of a changed podSelector beside the old one, and prunes that last", async () => {
     const before = await settled("moved");
     const mark = await installation.audit.mark();
