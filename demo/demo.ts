@@ -6,7 +6,14 @@ import { monotonicMs } from "../test/lab/prober.ts";
 import { waitFor } from "../test/lab/wait.ts";
 import { countOpen, printMatrix, type Expectation } from "./matrix.ts";
 import { Narrator } from "./narrator.ts";
-import { asTheShopSays, everythingOpen, MEMBERS, namespaceManifests, reachability, withoutTheDatabase } from "./shop.ts";
+import {
+  asTheShopSays,
+  everythingOpen,
+  MEMBERS,
+  namespaceManifests,
+  reachability,
+  withoutTheDatabase,
+} from "./shop.ts";
 
 const { values: options } = parseArgs({ options: { keep: { type: "boolean", default: false } } });
 const narrator = new Narrator(process.stdout);
@@ -31,7 +38,10 @@ async function showMatrix(lab: Lab, expected: Expectation): Promise<void> {
   const found = printMatrix(narrator, matrix, expected);
   surprises += found;
   const { open, pairs } = countOpen(matrix);
-  if (found === 0) narrator.good(`as expected: ${open} of ${pairs} pairs are open${open < pairs ? `, ${pairs - open} dropped (·)` : ""}`);
+  if (found === 0)
+    narrator.good(
+      `as expected: ${open} of ${pairs} pairs are open${open < pairs ? `, ${pairs - open} dropped (·)` : ""}`,
+    );
   else narrator.bad(`${found} pairs not as expected, marked (!)`);
 }
 
@@ -39,20 +49,37 @@ async function install(lab: Lab): Promise<void> {
   narrator.heading("Install Tierwall");
   await kubectl(lab, "apply --server-side -k kustomize/overlays/dev");
   await kubectl(lab, "-n tierwall-system rollout status deployment/tierwall-operator --timeout=120s");
-  await waitFor("every node's enforcer being Ready", async () => {
-    const nodes = await lab.get(["get", "segmentnodes", "-o=jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"]);
-    return nodes.trim().split(/\s+/).filter((status) => status === "True").length === lab.nodes.length ? true : undefined;
-  }, { timeoutMs: 90_000 });
+  await waitFor(
+    "every node's enforcer being Ready",
+    async () => {
+      const nodes = await lab.get([
+        "get",
+        "segmentnodes",
+        "-o=jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}",
+      ]);
+      return nodes
+        .trim()
+        .split(/\s+/)
+        .filter((status) => status === "True").length === lab.nodes.length
+        ? true
+        : undefined;
+    },
+    { timeoutMs: 90_000 },
+  );
   await kubectl(lab, "get segmentnodes");
 }
 
 async function populate(lab: Lab): Promise<void> {
   narrator.heading("Two copies of a shop, and a stranger");
   await lab.apply(namespaceManifests());
-  await Promise.all(MEMBERS.map(({ namespace, tier, node, port }) => (
-    lab.workload({ namespace, name: tier, labels: { tier }, node, tcp: [port], udp: [] })
-  )));
-  await Promise.all([...new Set(MEMBERS.map(({ namespace }) => namespace))].map((namespace) => lab.podsReady(namespace)));
+  await Promise.all(
+    MEMBERS.map(({ namespace, tier, node, port }) =>
+      lab.workload({ namespace, name: tier, labels: { tier }, node, tcp: [port], udp: [] }),
+    ),
+  );
+  await Promise.all(
+    [...new Set(MEMBERS.map(({ namespace }) => namespace))].map((namespace) => lab.podsReady(namespace)),
+  );
   await kubectl(lab, "get pods -A -l tier -o wide");
   narrator.say("Before any policy, everybody reaches everybody:");
   await showMatrix(lab, everythingOpen);
@@ -74,7 +101,9 @@ async function cut(lab: Lab): Promise<void> {
   narrator.heading("An edit cuts backend → db, while a connection is open");
   const prober = await lab.prober("shop-dev", "backend");
   const hold = await prober.hold({ to: await lab.podIP("shop-dev", "db"), port: 5432, protocol: "tcp" });
-  await waitFor("the connection carrying data", async () => (await hold.look()).echoes > 5 ? true : undefined, { timeoutMs: 5_000 });
+  await waitFor("the connection carrying data", async () => ((await hold.look()).echoes > 5 ? true : undefined), {
+    timeoutMs: 5_000,
+  });
   const { echoes } = await hold.look();
   narrator.good(`shop-dev/backend talks to shop-dev/db: ${echoes} lines there and back so far`);
   const start = monotonicMs();
@@ -97,16 +126,22 @@ async function cut(lab: Lab): Promise<void> {
 async function remove(lab: Lab): Promise<void> {
   narrator.heading("Take it away");
   await kubectl(lab, "delete -f config/samples/shop.yaml");
-  await waitFor("the NetworkPolicies being gone", async () => {
-    return (await lab.get(["get", "networkpolicies", "-A", "-o=name"])).trim() === "" ? true : undefined;
-  }, { timeoutMs: 30_000 });
+  await waitFor(
+    "the NetworkPolicies being gone",
+    async () => {
+      return (await lab.get(["get", "networkpolicies", "-A", "-o=name"])).trim() === "" ? true : undefined;
+    },
+    { timeoutMs: 30_000 },
+  );
   await new Promise((resolve) => setTimeout(resolve, 500));
   narrator.say("Everything is open again:");
   await showMatrix(lab, everythingOpen);
 }
 
 async function main(): Promise<number> {
-  narrator.say(`Tierwall, shown on a real Kubernetes cluster of two nodes with ${MEMBERS.length} pods, all on this machine.`);
+  narrator.say(
+    `Tierwall, shown on a real Kubernetes cluster of two nodes with ${MEMBERS.length} pods, all on this machine.`,
+  );
   narrator.heading("A cluster");
   const started = monotonicMs();
   const lab = await Lab.start({ nodes: 2, log: (line) => narrator.say(line) });

@@ -31,9 +31,13 @@ export function printMatrix(narrator: Narrator, { clients, targets, reached }: M
     return Math.max(`${pod}:${port}`.length, alone ? namespace.length : 0) + 2;
   });
   const width = (index: number) => widths[index] ?? 0;
-  const groups = targets.map(({ namespace }, index) => (namespace === targets[index - 1]?.namespace ? "" : namespace).padEnd(width(index)));
+  const groups = targets.map(({ namespace }, index) =>
+    (namespace === targets[index - 1]?.namespace ? "" : namespace).padEnd(width(index)),
+  );
   narrator.output(`${"from \\ to".padEnd(left)}${joinGroups(groups, widths)}`.trimEnd());
-  narrator.output(`${" ".repeat(left)}${targets.map(({ pod, port }, index) => `${pod}:${port}`.padEnd(width(index))).join("")}`.trimEnd());
+  narrator.output(
+    `${" ".repeat(left)}${targets.map(({ pod, port }, index) => `${pod}:${port}`.padEnd(width(index))).join("")}`.trimEnd(),
+  );
   let surprises = 0;
   for (const client of clients) {
     const cells = targets.map((target, index) => {

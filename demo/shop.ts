@@ -38,16 +38,26 @@ export function namespaceManifests(): readonly object[] {
 export async function reachability(lab: Lab): Promise<Matrix> {
   const targets = MEMBERS.map(({ namespace, tier, port }): Target => ({ namespace, pod: tier, port }));
   const addresses = await Promise.all(MEMBERS.map(({ namespace, tier }) => lab.podIP(namespace, tier)));
-  const rows = await Promise.all(MEMBERS.map(async (client) => {
-    const prober = await lab.prober(client.namespace, client.tier);
-    const reached = await Promise.all(MEMBERS.map(async ({ port }, index): Promise<Reach> => {
-      const { result, error } = await prober.probe({ to: addresses[index] ?? "", port, protocol: "tcp", timeoutMs: 700 });
-      if (result === "error") throw new Error(`${nameOf(client)} → ${targets[index]?.pod ?? ""}: ${error ?? "failed"}`);
-      return result;
-    }));
-    await prober.stop();
-    return [nameOf(client), reached] as const;
-  }));
+  const rows = await Promise.all(
+    MEMBERS.map(async (client) => {
+      const prober = await lab.prober(client.namespace, client.tier);
+      const reached = await Promise.all(
+        MEMBERS.map(async ({ port }, index): Promise<Reach> => {
+          const { result, error } = await prober.probe({
+            to: addresses[index] ?? "",
+            port,
+            protocol: "tcp",
+            timeoutMs: 700,
+          });
+          if (result === "error")
+            throw new Error(`${nameOf(client)} → ${targets[index]?.pod ?? ""}: ${error ?? "failed"}`);
+          return result;
+        }),
+      );
+      await prober.stop();
+      return [nameOf(client), reached] as const;
+    }),
+  );
   return { clients: MEMBERS.map(nameOf), targets, reached: new Map(rows) };
 }
 
@@ -61,7 +71,10 @@ export const asTheShopSays: Expectation = (client, { namespace, pod }) => {
   if (client === `${namespace}/${pod}`) return true;
   // Anybody may come to the frontend, but who is in the segment goes only where its own tier may.
   if (pod === "frontend") return fromTier === "stranger";
-  const allowed = [["frontend", "backend"], ["backend", "db"]].some(([from, to]) => from === fromTier && to === pod);
+  const allowed = [
+    ["frontend", "backend"],
+    ["backend", "db"],
+  ].some(([from, to]) => from === fromTier && to === pod);
   return fromNamespace === namespace && allowed;
 };
 

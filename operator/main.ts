@@ -25,7 +25,11 @@ const program = new Command("tierwall-operator")
   .version(VERSION)
   .option("--config <file>", "settings (YAML); without it the defaults hold")
   .option("--kubeconfig <file>", "instead of $KUBECONFIG, the pod's ServiceAccount or ~/.kube/config")
-  .option("--namespace <name>", "where the operator and its enforcers live", process.env["POD_NAMESPACE"] ?? "tierwall-system")
+  .option(
+    "--namespace <name>",
+    "where the operator and its enforcers live",
+    process.env["POD_NAMESPACE"] ?? "tierwall-system",
+  )
   .option("--advertise <host:port>", "what enforcers dial, when the operator runs outside the cluster")
   .option("--log-level <level>", "error, warn, info or debug", "info")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))

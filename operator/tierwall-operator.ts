@@ -4,9 +4,11 @@ import type { Server } from "node:http";
 
 import type { Settings } from "./api/settings.ts";
 import { ChangeRouter } from "./control/change-router.ts";
+import { ClusterFacts } from "./control/cluster-facts.ts";
 import { ClusterWatch } from "./control/cluster-watch.ts";
 import { Controllers } from "./control/controllers.ts";
 import { OPERATOR_NAME } from "./control/enforcer-reconciler.ts";
+import { PolicyAnnouncer } from "./control/policy-announcer.ts";
 import { PolicyView } from "./control/policy-view.ts";
 import { Publisher } from "./control/publisher.ts";
 import { Reachability } from "./control/reachability.ts";
@@ -46,6 +48,7 @@ export class TierwallOperator extends Operator {
   readonly #servers: Server[] = [];
   readonly #client: KubeClient;
   readonly #watch: ClusterWatch;
+  readonly #facts: ClusterFacts;
   readonly #controllers: Controllers;
   readonly #publisher: Publisher;
   readonly #endpoint: StreamEndpoint;
@@ -89,7 +92,11 @@ export class TierwallOperator extends Operator {
     });
     this.#endpoint = new StreamEndpoint({ client, hub, pods: watch.pods.store, settings, namespace, log, metrics });
     this.#election = new LeaderElection({
-      client, lease: { namespace, name: OPERATOR_NAME }, identity, clock, random,
+      client,
+      lease: { namespace, name: OPERATOR_NAME },
+      identity,
+      clock,
+      random,
       onStarted: () => {
         log.info("this replica leads", { identity });
         metrics.leader.set(1);
@@ -100,19 +107,41 @@ export class TierwallOperator extends Operator {
         metrics.leader.set(0);
       },
       onError: (error) => {
-        if (!reachability.unanswered(error)) log.warn("the lease could not be renewed or taken", { error: errorText(error) });
+        if (reachability.unanswered(error)) return;
+        log.warn("the lease could not be renewed or taken", { error: errorText(error) });
       },
     });
     const events = new EventRecorder({
-      client, clock, component: OPERATOR_NAME, instance: identity,
+      client,
+      clock,
+      component: OPERATOR_NAME,
+      instance: identity,
       onError: (error) => log.warn("an event could not be recorded", { error: errorText(error) }),
     });
+    this.#facts = new ClusterFacts({ watch, view, resolver, settings, namespace });
     this.#controllers = new Controllers({
-      client, watch, view, resolver, events, settings, namespace, clock, random, log, metrics,
-      publisher: () => this.#publisher, advertise: options.advertise, isLeader: () => this.#election.isLeader(),
+      client,
+      watch,
+      view,
+      resolver,
+      settings,
+      namespace,
+      clock,
+      random,
+      log,
+      metrics,
+      facts: this.#facts,
+      announcer: new PolicyAnnouncer(events, metrics),
+      publisher: () => this.#publisher,
+      advertise: options.advertise,
+      isLeader: () => this.#election.isLeader(),
     });
     this.#router = new ChangeRouter({
-      resolver, view, work: this.#controllers, segmentPolicies: watch.segmentPolicies.store, segmentNodes: watch.segmentNodes.store,
+      resolver,
+      view,
+      work: this.#controllers,
+      segmentPolicies: watch.segmentPolicies.store,
+      segmentNodes: watch.segmentNodes.store,
     });
   }
 
@@ -148,7 +177,7 @@ export class TierwallOperator extends Operator {
       await this.#watch.nextSync(signal);
     }
     if (signal.aborted) return;
-    log.info("the cluster has been seen", { enforcement: this.#controllers.mode().reason });
+    log.info("the cluster has been seen", { enforcement: this.#facts.mode().reason });
     this.#controllers.open();
     this.#publisher.open();
     await this.#endpoint.start();
@@ -157,14 +186,25 @@ export class TierwallOperator extends Operator {
   async #serveTelemetry({ ports }: Settings): Promise<void> {
     const ready = () => this.#watch.synced && this.#endpoint.listening;
     this.#servers.push(
-      await serveEndpoints({
-        // Never depends on the API server: a restart would not bring it back.
-        "/healthz": () => ({ ok: true, body: "ok\n" }),
-        "/readyz": () => ready() ? { ok: true, body: "ok\n" } : { ok: false, body: "the cluster has not been seen whole yet\n" },
-      }, ports.probes),
-      await serveEndpoints({
-        "/metrics": async () => ({ ok: true, body: await this.#metrics.registry.metrics(), contentType: this.#metrics.registry.contentType }),
-      }, ports.metrics),
+      await serveEndpoints(
+        {
+          // Never depends on the API server: a restart would not bring it back.
+          "/healthz": () => ({ ok: true, body: "ok\n" }),
+          "/readyz": () =>
+            ready() ? { ok: true, body: "ok\n" } : { ok: false, body: "the cluster has not been seen whole yet\n" },
+        },
+        ports.probes,
+      ),
+      await serveEndpoints(
+        {
+          "/metrics": async () => ({
+            ok: true,
+            body: await this.#metrics.registry.metrics(),
+            contentType: this.#metrics.registry.contentType,
+          }),
+        },
+        ports.metrics,
+      ),
     );
   }
 }

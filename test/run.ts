@@ -9,7 +9,11 @@ interface Suite {
 
 const SUITES: readonly Suite[] = [
   { name: "unit", what: "pure rooms, seconds", args: ["--parallel", "--jobs", "2", "test/unit/**/*.test.ts"] },
-  { name: "cluster", what: "against a real API server, a few minutes", args: ["--config", "test/cluster/.mocharc.json"] },
+  {
+    name: "cluster",
+    what: "against a real API server, a few minutes",
+    args: ["--config", "test/cluster/.mocharc.json"],
+  },
   { name: "packets", what: "real nodes and packets, a few minutes", args: ["--config", "test/packets/.mocharc.json"] },
 ];
 
@@ -50,5 +54,7 @@ for (const suite of SUITES) {
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0);
 const broken = counts.some(({ code, passed }) => code !== 0 || passed === 0) || counts.length < SUITES.length;
 process.stdout.write(`\nall suites: ${Math.round((performance.now() - started) / 1000)} s\n`);
-process.stdout.write(`${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed, ${sum(({ skipped }) => skipped)} skipped\n`);
+process.stdout.write(
+  `${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed, ${sum(({ skipped }) => skipped)} skipped\n`,
+);
 process.exit(broken ? 1 : 0);

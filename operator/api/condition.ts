@@ -15,7 +15,9 @@ export interface Condition {
 
 export type ConditionDraft = Omit<Condition, "lastTransitionTime" | "observedGeneration">;
 
-/** Drafts as conditions, with the transition time of the previous condition of that type where its status is the same. */
+/**
+ * Drafts as conditions, with the transition time of the previous condition of that type where its status is the same.
+ */
 export function settleConditions(
   drafts: readonly ConditionDraft[],
   previous: readonly Condition[],

@@ -1,6 +1,9 @@
 import type { Labels } from "./meta.ts";
 
-/** `metav1.LabelSelector`. An empty one selects everything; an absent one selects nothing or everything as its field says. */
+/**
+ * `metav1.LabelSelector`. An empty one selects everything; an absent one selects nothing or everything as its field
+ * says.
+ */
 export interface LabelSelector {
   readonly matchLabels?: Labels;
   readonly matchExpressions?: readonly LabelRequirement[];
@@ -13,7 +16,10 @@ export interface LabelRequirement {
   readonly values?: readonly string[];
 }
 
-/** Whether `labels` satisfy every requirement of `selector`, as Kubernetes defines it (`NotIn` holds for an absent key). */
+/**
+ * Whether `labels` satisfy every requirement of `selector`, as Kubernetes defines it (`NotIn` holds for an absent
+ * key).
+ */
 export function selects(selector: LabelSelector, labels: Labels): boolean {
   for (const key in selector.matchLabels) {
     if (labelOf(labels, key) !== selector.matchLabels[key]) return false;
@@ -46,14 +52,15 @@ function labelOf(labels: Labels, key: string): string | undefined {
  */
 export function canonicalSelector(selector: LabelSelector): LabelSelector {
   const labels = Object.entries(selector.matchLabels ?? {}).toSorted(([a], [b]) => compare(a, b));
-  const byText = new Map((selector.matchExpressions ?? []).map((requirement) => {
-    const { key, operator } = requirement;
-    const values = requirement.values === undefined ? undefined : [...new Set(requirement.values)].toSorted(compare);
-    const canonical: LabelRequirement = values === undefined || values.length === 0
-      ? { key, operator }
-      : { key, operator, values };
-    return [JSON.stringify(canonical), canonical] as const;
-  }));
+  const byText = new Map(
+    (selector.matchExpressions ?? []).map((requirement) => {
+      const { key, operator } = requirement;
+      const values = requirement.values === undefined ? undefined : [...new Set(requirement.values)].toSorted(compare);
+      const canonical: LabelRequirement =
+        values === undefined || values.length === 0 ? { key, operator } : { key, operator, values };
+      return [JSON.stringify(canonical), canonical] as const;
+    }),
+  );
   const expressions = [...byText].toSorted(([a], [b]) => compare(a, b)).map(([, requirement]) => requirement);
   return {
     ...(labels.length > 0 && { matchLabels: Object.fromEntries(labels) }),

@@ -32,7 +32,10 @@ function readManager(entry: Reader): string {
   return entry.at("manager").or((reader) => reader.text(), "");
 }
 
-/** A LabelSelector. @throws ReadError, also for a field that LabelSelectors do not have: half a selector selects too much. */
+/**
+ * A LabelSelector. @throws ReadError, also for a field that LabelSelectors do not have: half a selector selects too
+ * much.
+ */
 export function readSelector(selector: Reader): LabelSelector {
   selector.onlyKeys(["matchLabels", "matchExpressions"]);
   const labels = selector.at("matchLabels");

@@ -1,6 +1,12 @@
 import { readMeta, readSelector } from "./meta-parser.ts";
 import type {
-  Direction, EgressRule, IngressRule, IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
+  Direction,
+  EgressRule,
+  IngressRule,
+  IPBlock,
+  NetworkPolicy,
+  NetworkPolicyPeer,
+  NetworkPolicyPort,
 } from "./network-policy.ts";
 import { ReadError, Reader } from "./reader.ts";
 
@@ -18,33 +24,43 @@ export function readNetworkPolicy(object: unknown): NetworkPolicy {
   for (const key of spec.keys()) {
     if (!known.includes(key)) unreadable.push(spec.at(key).path);
   }
-  const each = <T>(reader: Reader, read: (item: Reader) => T): T[] => reader.or((list) => list.list(), []).flatMap((item) => {
-    try {
-      return [read(item)];
-    } catch (error) {
-      if (!(error instanceof ReadError)) throw error;
-      unreadable.push(error.path);
-      return [];
-    }
-  });
+  const each = <T>(reader: Reader, read: (item: Reader) => T): T[] =>
+    reader
+      .or((list) => list.list(), [])
+      .flatMap((item) => {
+        try {
+          return [read(item)];
+        } catch (error) {
+          if (!(error instanceof ReadError)) throw error;
+          unreadable.push(error.path);
+          return [];
+        }
+      });
   const ports = (rule: Reader) => each(rule.at("ports"), readPort);
   const peers = (rule: Reader, key: "from" | "to") => each(rule.at(key), readPeer);
   // A list that was written but of which nothing is left would mean "any": such a rule is left out whole.
-  const rules = <T>(key: "ingress" | "egress", side: "from" | "to", make: (p: NetworkPolicyPeer[], q: NetworkPolicyPort[]) => T): T[] =>
+  const rules = <T>(
+    key: "ingress" | "egress",
+    side: "from" | "to",
+    make: (p: NetworkPolicyPeer[], q: NetworkPolicyPort[]) => T,
+  ): T[] =>
     each(spec.at(key), (rule) => {
       rule.onlyKeys([side, "ports"]);
       const rulePeers = peers(rule, side);
       const rulePorts = ports(rule);
       const emptied = (name: string, kept: readonly unknown[]) =>
         kept.length === 0 && rule.at(name).or((list) => list.list().length, 0) > 0;
-      if (emptied(side, rulePeers) || emptied("ports", rulePorts)) throw new ReadError(rule.path, "nothing readable is left");
+      if (emptied(side, rulePeers) || emptied("ports", rulePorts))
+        throw new ReadError(rule.path, "nothing readable is left");
       return make(rulePeers, rulePorts);
     });
   const ingress = rules("ingress", "from", (from, list): IngressRule => ({
-    ...(from.length > 0 && { from }), ...(list.length > 0 && { ports: list }),
+    ...(from.length > 0 && { from }),
+    ...(list.length > 0 && { ports: list }),
   }));
   const egress = rules("egress", "to", (to, list): EgressRule => ({
-    ...(to.length > 0 && { to }), ...(list.length > 0 && { ports: list }),
+    ...(to.length > 0 && { to }),
+    ...(list.length > 0 && { ports: list }),
   }));
   return {
     metadata: readMeta(root),
@@ -77,7 +93,9 @@ export function readPeer(peer: Reader): NetworkPolicyPeer {
     throw new ReadError(peer.path, "must have a podSelector, a namespaceSelector or an ipBlock");
   }
   return {
-    ...(podSelector && { podSelector }), ...(namespaceSelector && { namespaceSelector }), ...(ipBlock && { ipBlock }),
+    ...(podSelector && { podSelector }),
+    ...(namespaceSelector && { namespaceSelector }),
+    ...(ipBlock && { ipBlock }),
   };
 }
 
@@ -93,7 +111,7 @@ export function readPort(port: Reader): NetworkPolicyPort {
   port.onlyKeys(["protocol", "port", "endPort"]);
   const number = port.at("port");
   const endPort = port.at("endPort").maybe((reader) => reader.integer(1, 65535));
-  const value = number.maybe((reader) => typeof reader.value === "string" ? reader.text() : reader.integer(1, 65535));
+  const value = number.maybe((reader) => (typeof reader.value === "string" ? reader.text() : reader.integer(1, 65535)));
   if (endPort !== undefined && (typeof value !== "number" || endPort < value)) {
     throw new ReadError(port.at("endPort").path, "needs a numeric port that is not above it");
   }

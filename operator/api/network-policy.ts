@@ -13,7 +13,9 @@ export interface NetworkPolicy {
   readonly unreadable: readonly string[];
 }
 
-/** With explicit lists, also where they are empty: an absent list in a forced apply leaves a stranger's list standing. */
+/**
+ * With explicit lists, also where they are empty: an absent list in a forced apply leaves a stranger's list standing.
+ */
 export interface NetworkPolicySpec {
   readonly podSelector: LabelSelector;
   readonly policyTypes: readonly Direction[];

@@ -11,7 +11,10 @@ export class ReadError extends Error {
   }
 }
 
-/** A value from outside with the path that led to it. Every accessor either returns a typed value or throws a ReadError. */
+/**
+ * A value from outside with the path that led to it. Every accessor either returns a typed value or throws a
+ * ReadError.
+ */
 export class Reader {
   readonly value: unknown;
   readonly path: string;
@@ -25,7 +28,10 @@ export class Reader {
   at(key: string): Reader {
     const record = this.value;
     if (!isRecord(record)) throw this.wrong("an object");
-    return new Reader(Object.hasOwn(record, key) ? record[key] : undefined, this.path === "" ? key : `${this.path}.${key}`);
+    return new Reader(
+      Object.hasOwn(record, key) ? record[key] : undefined,
+      this.path === "" ? key : `${this.path}.${key}`,
+    );
   }
 
   get present(): boolean {
@@ -95,7 +101,9 @@ export class Reader {
   }
 
   wrong(expected: string): ReadError {
-    const found = this.present ? `not ${JSON.stringify(this.value)?.slice(0, 60) ?? typeof this.value}` : "it is missing";
+    const found = this.present
+      ? `not ${JSON.stringify(this.value)?.slice(0, 60) ?? typeof this.value}`
+      : "it is missing";
     return new ReadError(this.path, `must be ${expected}; ${found}`);
   }
 }

@@ -3,7 +3,9 @@ import { Reader } from "./reader.ts";
 import type { PolicyConfirmation, SegmentNode } from "./segment-node.ts";
 
 /** What the operator reads of a SegmentNode. */
-export type SegmentNodeReport = Pick<SegmentNode, "name" | "uid"> & { readonly status: Pick<SegmentNode["status"], "conditions" | "policies"> };
+export type SegmentNodeReport = Pick<SegmentNode, "name" | "uid"> & {
+  readonly status: Pick<SegmentNode["status"], "conditions" | "policies">;
+};
 
 /** @throws ReadError */
 export function readSegmentNode(object: unknown): SegmentNodeReport {

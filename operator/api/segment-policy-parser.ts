@@ -6,10 +6,20 @@ import type { Direction } from "./network-policy.ts";
 import { readIPBlock, readPort } from "./network-policy-parser.ts";
 import { ReadError, Reader } from "./reader.ts";
 import type {
-  QuarantineLabel, SegmentPolicy, SegmentPolicySpec, SegmentPolicyStatus, SpecVerdict, Tier, TierPeer, TierPort, TierRule,
+  QuarantineLabel,
+  SegmentPolicy,
+  SegmentPolicySpec,
+  SegmentPolicyStatus,
+  SpecVerdict,
+  Tier,
+  TierPeer,
+  TierPort,
+  TierRule,
 } from "./segment-policy.ts";
 
-/** A part of the language that this version cannot hold yet. Accepting and ignoring it would open or cut connections. */
+/**
+ * A part of the language that this version cannot hold yet. Accepting and ignoring it would open or cut connections.
+ */
 class NotImplementedError extends ReadError {}
 
 const DEFAULT_QUARANTINE_LABEL = "tierwall.io/quarantine";
@@ -22,7 +32,10 @@ export function readSegmentPolicy(object: unknown): SegmentPolicy {
     verdict: judgeSpec(root.at("spec")),
     status: root.at("status").or(readStatus, { observedGeneration: -1, conditions: [] }),
     statusText: canonicalJson(root.at("status").value ?? {}),
-    finalizers: root.at("metadata").at("finalizers").or((list) => list.each((item) => item.text()), []),
+    finalizers: root
+      .at("metadata")
+      .at("finalizers")
+      .or((list) => list.each((item) => item.text()), []),
   };
 }
 
@@ -39,7 +52,15 @@ function judgeSpec(spec: Reader): SpecVerdict {
 /** The spec, defaults filled in. @throws ReadError that names the field, NotImplementedError for one not built yet. */
 function readSpec(spec: Reader): SegmentPolicySpec {
   spec.onlyKeys([
-    "namespaceSelector", "boundary", "policyTypes", "defaultDeny", "dns", "quarantineLabel", "mode", "suspend", "tiers",
+    "namespaceSelector",
+    "boundary",
+    "policyTypes",
+    "defaultDeny",
+    "dns",
+    "quarantineLabel",
+    "mode",
+    "suspend",
+    "tiers",
     "assertions",
   ]);
   onlyValue(spec.at("boundary"), "Namespace");
@@ -48,7 +69,9 @@ function readSpec(spec: Reader): SegmentPolicySpec {
   if (spec.at("assertions").or((list) => list.list().length > 0, false)) throw notImplemented(spec.at("assertions"));
   const namespaceSelector = readSelector(spec.at("namespaceSelector"));
   if (isEmpty(namespaceSelector)) {
-    throw spec.at("namespaceSelector").wrong("a selector with at least one label, such as matchLabels: {tierwall.io/segment: shop}");
+    throw spec
+      .at("namespaceSelector")
+      .wrong("a selector with at least one label, such as matchLabels: {tierwall.io/segment: shop}");
   }
   const tiers = spec.at("tiers").or((list) => list.each(readTier), []);
   const names = tiers.map(({ name }) => name);
@@ -69,7 +92,11 @@ function readPolicyTypes(types: Reader): readonly Direction[] {
   const readType = (type: Reader): Direction => type.oneOf(["Ingress", "Egress"]);
   const listed = new Set(types.or((list) => list.each(readType), ["Ingress", "Egress"]));
   // Taking one direction away needs an order of writes of its own (default part first), which is not there yet.
-  if (listed.size < 2) throw new NotImplementedError(types.path, "this version always controls both: write [Ingress, Egress] or leave it out");
+  if (listed.size < 2)
+    throw new NotImplementedError(
+      types.path,
+      "this version always controls both: write [Ingress, Egress] or leave it out",
+    );
   return ["Ingress", "Egress"];
 }
 
@@ -96,7 +123,8 @@ function readRule(rule: Reader, side: "from" | "to"): TierRule {
   rule.onlyKeys([side, "ports"]);
   const peers = rule.at(side).list().map(readTierPeer);
   // Templates produce empty lists by accident, and NetworkPolicy reads them as "any".
-  if (peers.length === 0) throw rule.at(side).wrong("a list with at least one peer; for no restriction write [{anywhere: {}}]");
+  if (peers.length === 0)
+    throw rule.at(side).wrong("a list with at least one peer; for no restriction write [{anywhere: {}}]");
   if (peers.length > 1 && peers.some(({ kind }) => kind === "anywhere")) {
     throw new ReadError(rule.at(side).path, "anywhere must be the rule's only peer");
   }
@@ -138,12 +166,17 @@ function readTierPort(port: Reader): TierPort {
 function checkTierPeers(tiers: readonly Tier[]): void {
   const names = tiers.map(({ name }) => name);
   tiers.forEach((tier, tierIndex) => {
-    for (const [direction, side] of [["ingress", "from"], ["egress", "to"]] as const) {
-      tier[direction].forEach(({ peers }, ruleIndex) => peers.forEach((peer, peerIndex) => {
-        if (peer.kind !== "tier" || names.includes(peer.tier)) return;
-        const path = `spec.tiers[${tierIndex}].${direction}[${ruleIndex}].${side}[${peerIndex}].tier`;
-        throw new ReadError(path, `no tier "${peer.tier}"; declared: ${names.join(", ")}`);
-      }));
+    for (const [direction, side] of [
+      ["ingress", "from"],
+      ["egress", "to"],
+    ] as const) {
+      tier[direction].forEach(({ peers }, ruleIndex) =>
+        peers.forEach((peer, peerIndex) => {
+          if (peer.kind !== "tier" || names.includes(peer.tier)) return;
+          const path = `spec.tiers[${tierIndex}].${direction}[${ruleIndex}].${side}[${peerIndex}].tier`;
+          throw new ReadError(path, `no tier "${peer.tier}"; declared: ${names.join(", ")}`);
+        }),
+      );
     }
   });
 }

@@ -3,7 +3,10 @@ import type { NetworkPolicyPeer } from "./network-policy.ts";
 import { readPeer } from "./network-policy-parser.ts";
 import type { Reader } from "./reader.ts";
 
-/** The operator's settings file. Every key has a default; an unknown one is refused, since a typo would change nothing. */
+/**
+ * The operator's settings file. Every key has a default; an unknown one is refused, since a typo would change
+ * nothing.
+ */
 export interface Settings {
   /** Who drops packets: our enforcers, the cluster's CNI, or whichever `Auto` finds at install. */
   readonly enforcer: "Auto" | "Managed" | "Disabled";
@@ -78,7 +81,9 @@ export function readSettings(file: Reader): Settings {
   return {
     enforcer: file.at("enforcer").or((reader) => reader.oneOf(["Auto", "Managed", "Disabled"]), fallback.enforcer),
     enforce: file.at("enforce").or((reader) => reader.oneOf(["Segments", "All"]), fallback.enforce),
-    excludedNamespaces: file.at("excludedNamespaces").or((list) => list.each((item) => item.text()), fallback.excludedNamespaces),
+    excludedNamespaces: file
+      .at("excludedNamespaces")
+      .or((list) => list.each((item) => item.text()), fallback.excludedNamespaces),
     dns: file.at("dns").or(readDns, fallback.dns),
     ports: file.at("ports").or((reader) => readNumbers(reader, fallback.ports, 1, 65_535), fallback.ports),
     enforcerImage: file.at("enforcerImage").or((reader) => reader.text(), fallback.enforcerImage),
@@ -111,7 +116,12 @@ function readResources(resources: Reader): Resources {
   };
 }
 
-function readNumbers<T extends { readonly [K in keyof T]: number }>(reader: Reader, fallback: T, min: number, max: number): T {
+function readNumbers<T extends { readonly [K in keyof T]: number }>(
+  reader: Reader,
+  fallback: T,
+  min: number,
+  max: number,
+): T {
   reader.onlyKeys(Object.keys(fallback));
   const written = reader.keys().map((key) => [key, reader.at(key).integer(min, max)] as const);
   return { ...fallback, ...Object.fromEntries(written) };

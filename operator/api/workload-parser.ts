@@ -32,13 +32,18 @@ function readAddresses(status: Reader): readonly string[] {
 /** Init containers count only while they run beside the others (`restartPolicy: Always`). */
 function readNamedPorts(spec: Reader): readonly NamedPort[] {
   const containers = spec.at("containers").or((list) => list.list(), []);
-  const sidecars = spec.at("initContainers").or((list) => list.list(), []).filter((container) => container.at("restartPolicy").value === "Always");
+  const sidecars = spec
+    .at("initContainers")
+    .or((list) => list.list(), [])
+    .filter((container) => container.at("restartPolicy").value === "Always");
   const ports: NamedPort[] = [];
   for (const container of [...containers, ...sidecars]) {
     for (const port of container.at("ports").or((list) => list.list(), [])) {
       const name = port.at("name").or((reader) => reader.text(), "");
       if (name === "") continue;
-      const protocol: Protocol = port.at("protocol").or((reader) => reader.oneOf<Protocol>(["TCP", "UDP", "SCTP"]), "TCP");
+      const protocol: Protocol = port
+        .at("protocol")
+        .or((reader) => reader.oneOf<Protocol>(["TCP", "UDP", "SCTP"]), "TCP");
       ports.push({ name, protocol, port: port.at("containerPort").integer(1, 65535) });
     }
   }
@@ -49,7 +54,12 @@ function readNamedPorts(spec: Reader): readonly NamedPort[] {
 export function readNamespace(object: unknown): Namespace {
   const root = new Reader(object);
   const meta = root.at("metadata");
-  const phase = root.at("status").present ? root.at("status").at("phase").or((reader) => reader.text(), "") : "";
+  const phase = root.at("status").present
+    ? root
+        .at("status")
+        .at("phase")
+        .or((reader) => reader.text(), "")
+    : "";
   return {
     name: meta.at("name").text(),
     uid: meta.at("uid").text(),
@@ -68,7 +78,9 @@ export function readNode(object: unknown): Node {
     name: meta.at("name").text(),
     uid: meta.at("uid").text(),
     labels,
-    ready: conditions.some((condition) => condition.at("type").value === "Ready" && condition.at("status").value === "True"),
+    ready: conditions.some(
+      (condition) => condition.at("type").value === "Ready" && condition.at("status").value === "True",
+    ),
     operatingSystem: labels["kubernetes.io/os"] ?? "linux",
     createdAt: Date.parse(meta.at("creationTimestamp").or((reader) => reader.text(), "")) || 0,
   };

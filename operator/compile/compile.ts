@@ -18,7 +18,9 @@ const DIRECTIONS: readonly Direction[] = ["Ingress", "Egress"];
  */
 export function compile(policy: string, spec: SegmentPolicySpec, facts: Facts): readonly Part[] {
   const dns = spec.dns === "Allow" ? dnsRules(facts.dns) : [];
-  const tierSelectors = new Map(spec.tiers.map((tier) => [tier.name, outsideQuarantine(tier.podSelector, spec.quarantine)]));
+  const tierSelectors = new Map(
+    spec.tiers.map((tier) => [tier.name, outsideQuarantine(tier.podSelector, spec.quarantine)]),
+  );
   const tiers = [...spec.tiers].toSorted((a, b) => compare(a.name, b.name));
   return [
     ...quarantinePart(policy, spec.quarantine),
@@ -30,9 +32,8 @@ export function compile(policy: string, spec: SegmentPolicySpec, facts: Facts): 
 function quarantinePart(policy: string, quarantine: QuarantineLabel | undefined): readonly Part[] {
   if (quarantine === undefined) return [];
   const { key, value } = quarantine;
-  const podSelector: LabelSelector = value === undefined
-    ? { matchExpressions: [{ key, operator: "Exists" }] }
-    : { matchLabels: { [key]: value } };
+  const podSelector: LabelSelector =
+    value === undefined ? { matchExpressions: [{ key, operator: "Exists" }] } : { matchLabels: { [key]: value } };
   // Both directions, whatever `policyTypes` says: quarantine is not a rule of the segment but its emergency brake.
   return [part({ policy, kind: "quarantine", podSelector }, ["Ingress", "Egress"], [], [])];
 }
@@ -67,9 +68,14 @@ function mirrors(
   named: string,
   selectors: ReadonlyMap<string, LabelSelector>,
 ): readonly DraftRule[] {
-  return tiers.flatMap((tier) => tier[direction]
-    .filter(({ peers }) => peers.some((peer) => peer.kind === "tier" && peer.tier === named))
-    .map((rule): DraftRule => ({ peers: [{ podSelector: selectorOf(tier.name, selectors) }], ports: draftPorts(rule) })));
+  return tiers.flatMap((tier) =>
+    tier[direction]
+      .filter(({ peers }) => peers.some((peer) => peer.kind === "tier" && peer.tier === named))
+      .map((rule): DraftRule => ({
+        peers: [{ podSelector: selectorOf(tier.name, selectors) }],
+        ports: draftPorts(rule),
+      })),
+  );
 }
 
 /** `anywhere` is no peer of a NetworkPolicy but the absence of peers. */
@@ -111,7 +117,9 @@ function outsideQuarantine(selector: LabelSelector, quarantine: QuarantineLabel 
   if (quarantine === undefined) return canonicalSelector(selector);
   const { key, value } = quarantine;
   return bothSelectors(selector, {
-    matchExpressions: [value === undefined ? { key, operator: "DoesNotExist" } : { key, operator: "NotIn", values: [value] }],
+    matchExpressions: [
+      value === undefined ? { key, operator: "DoesNotExist" } : { key, operator: "NotIn", values: [value] },
+    ],
   });
 }
 
@@ -119,11 +127,15 @@ function dnsRules({ peers, ports }: DnsFacts): readonly DraftRule[] {
   const protocols = ["TCP", "UDP"] as const;
   // Nobody to ask yet: no rule at all, since one without peers would allow everyone.
   if (peers.length === 0 || ports.length === 0) return [];
-  return [{ peers, ports: ports.flatMap((port) => protocols.map((protocol): NetworkPolicyPort => ({ protocol, port }))) }];
+  return [
+    { peers, ports: ports.flatMap((port) => protocols.map((protocol): NetworkPolicyPort => ({ protocol, port }))) },
+  ];
 }
 
 function draftPorts({ ports }: TierRule): DraftRule["ports"] {
-  return ports === "any" ? "any" : ports.map(({ protocol, port, endPort }) => ({ protocol, port, ...(endPort !== undefined && { endPort }) }));
+  return ports === "any"
+    ? "any"
+    : ports.map(({ protocol, port, endPort }) => ({ protocol, port, ...(endPort !== undefined && { endPort }) }));
 }
 
 function part(
@@ -147,8 +159,5 @@ function part(
 }
 
 function sided(rule: DraftRule, side: "from" | "to") {
-  return {
-    ...(rule.peers !== "any" && { [side]: rule.peers }),
-    ...(rule.ports !== "any" && { ports: rule.ports }),
-  };
+  return { ...(rule.peers !== "any" && { [side]: rule.peers }), ...(rule.ports !== "any" && { ports: rule.ports }) };
 }

@@ -64,7 +64,10 @@ export function controllerOf({ ownerReferences }: ObjectMeta): string | undefine
   return ownerReferences.find(({ kind, controller }) => kind === "SegmentPolicy" && controller === true)?.name;
 }
 
-/** Labels of a generated NetworkPolicy. None is copied from the SegmentPolicy: Argo CD would take the copy for its own. */
+/**
+ * Labels of a generated NetworkPolicy. None is copied from the SegmentPolicy: Argo CD would take the copy for its
+ * own.
+ */
 export function partLabels(part: Pick<Part, "kind" | "tier">, owner: Pick<Owner, "name">): Labels {
   return {
     [MANAGED_BY_LABEL]: "tierwall",
@@ -77,10 +80,12 @@ export function partLabels(part: Pick<Part, "kind" | "tier">, owner: Pick<Owner,
 function holds(found: NetworkPolicy, part: Part, owner: Owner): boolean {
   const labels = partLabels(part, owner);
   const owned = found.metadata.ownerReferences.some(({ uid, controller }) => uid === owner.uid && controller === true);
-  return owned
-    && found.unreadable.length === 0
-    && Object.entries(labels).every(([key, value]) => found.metadata.labels[key] === value)
-    && canonicalJson(found.spec) === canonicalJson(part.spec);
+  return (
+    owned &&
+    found.unreadable.length === 0 &&
+    Object.entries(labels).every(([key, value]) => found.metadata.labels[key] === value) &&
+    canonicalJson(found.spec) === canonicalJson(part.spec)
+  );
 }
 
 /** By its label; an object whose label was edited away counts as `default`: taking that away first only widens. */

@@ -1,7 +1,9 @@
 import { compare } from "../api/label-selector.ts";
 import type { NetworkPolicyPeer, NetworkPolicyPort } from "../api/network-policy.ts";
 
-/** A rule of either direction on its way into a NetworkPolicy. Lists are never empty: there an empty list means "any". */
+/**
+ * A rule of either direction on its way into a NetworkPolicy. Lists are never empty: there an empty list means "any".
+ */
 export interface DraftRule {
   readonly peers: "any" | readonly NetworkPolicyPeer[];
   readonly ports: "any" | readonly NetworkPolicyPort[];
@@ -12,10 +14,12 @@ export function canonicalRules(rules: readonly DraftRule[]): readonly DraftRule[
   for (const { peers, ports } of rules) {
     if (peers.length === 0 || ports.length === 0) throw new Error("an empty list would allow everything");
   }
-  return distinct(rules.map(({ peers, ports }): DraftRule => ({
-    peers: peers === "any" ? "any" : distinct(peers),
-    ports: ports === "any" ? "any" : distinct(ports),
-  })));
+  return distinct(
+    rules.map(({ peers, ports }): DraftRule => ({
+      peers: peers === "any" ? "any" : distinct(peers),
+      ports: ports === "any" ? "any" : distinct(ports),
+    })),
+  );
 }
 
 /** Sorted by canonical text, duplicates gone. Members have been built with their keys in a fixed order. */

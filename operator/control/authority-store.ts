@@ -3,7 +3,12 @@ import { Reader } from "../api/reader.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiClient } from "../kube/client.ts";
 import {
-  bundleOf, createAuthority, rotateAuthority, rotationDue, type Authority, type KeyPair,
+  bundleOf,
+  createAuthority,
+  rotateAuthority,
+  rotationDue,
+  type Authority,
+  type KeyPair,
 } from "../stream/certificates.ts";
 
 /** Of the Secret with the CA's key, and of the ConfigMap with what enforcers trust. */
@@ -34,7 +39,8 @@ export class AuthorityStore {
       // Read before the Secret: a bundle made from an older Secret then cannot replace one made from a newer.
       const published = await this.#get("configmaps");
       const authority = await this.#authority();
-      if (authority !== undefined && await this.#publish(bundleOf(authority, this.#now()), published)) return authority;
+      if (authority !== undefined && (await this.#publish(bundleOf(authority, this.#now()), published)))
+        return authority;
     }
     throw new Error(`other replicas keep changing ${this.#namespace}/${NAME}`);
   }
@@ -44,12 +50,12 @@ export class AuthorityStore {
     const found = await this.#get("secrets");
     if (found === undefined) {
       const created = await createAuthority(this.#now());
-      return await this.#write("secrets", secretOf(created), undefined) ? created : undefined;
+      return (await this.#write("secrets", secretOf(created), undefined)) ? created : undefined;
     }
     const authority = authorityOf(found.at("data"));
     if (!rotationDue(authority, this.#now())) return authority;
     const rotated = await rotateAuthority(authority, this.#now());
-    return await this.#write("secrets", secretOf(rotated), found) ? rotated : undefined;
+    return (await this.#write("secrets", secretOf(rotated), found)) ? rotated : undefined;
   }
 
   async #publish(bundle: string, published: Reader | undefined): Promise<boolean> {

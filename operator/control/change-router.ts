@@ -52,11 +52,13 @@ export class ChangeRouter {
     const name = (current ?? previous)?.metadata.name;
     if (name === undefined) return;
     // Our own status writes come back as changes too; they ask for nothing.
-    const same = previous !== undefined && current !== undefined
-      && previous.metadata.uid === current.metadata.uid
-      && previous.metadata.generation === current.metadata.generation
-      && previous.metadata.deleting === current.metadata.deleting
-      && previous.finalizers.length === current.finalizers.length;
+    const same =
+      previous !== undefined &&
+      current !== undefined &&
+      previous.metadata.uid === current.metadata.uid &&
+      previous.metadata.generation === current.metadata.generation &&
+      previous.metadata.deleting === current.metadata.deleting &&
+      previous.finalizers.length === current.finalizers.length;
     if (!same) this.#work.policy(name);
   }
 
@@ -116,11 +118,16 @@ export class ChangeRouter {
 }
 
 /** The SegmentPolicies on whose status a change of a SegmentNode bears. */
-function concerned(previous: SegmentNodeReport | undefined, current: SegmentNodeReport | undefined): ReadonlySet<string> {
-  const texts = (report: SegmentNodeReport | undefined) => new Map((report?.status.policies ?? []).map((entry) => [entry.name, JSON.stringify(entry)]));
+function concerned(
+  previous: SegmentNodeReport | undefined,
+  current: SegmentNodeReport | undefined,
+): ReadonlySet<string> {
+  const texts = (report: SegmentNodeReport | undefined) =>
+    new Map((report?.status.policies ?? []).map((entry) => [entry.name, JSON.stringify(entry)]));
   const [before, after] = [texts(previous), texts(current)];
   const names = new Set([...before.keys(), ...after.keys()]);
-  const health = (report: SegmentNodeReport | undefined) => report?.status.conditions.find(({ type }) => type === "Ready")?.status;
+  const health = (report: SegmentNodeReport | undefined) =>
+    report?.status.conditions.find(({ type }) => type === "Ready")?.status;
   if (health(previous) !== health(current)) return names;
   return new Set([...names].filter((name) => before.get(name) !== after.get(name)));
 }

@@ -11,7 +11,15 @@ import type { Clock } from "../kube/clock.ts";
 import type { Change } from "../kube/object-store.ts";
 import { Reflector } from "../kube/reflector.ts";
 import {
-  DAEMON_SETS, NAMESPACES, NETWORK_POLICIES, NODES, PODS, SEGMENT_NODES, SEGMENT_POLICIES, SERVICES, type Resource,
+  DAEMON_SETS,
+  NAMESPACES,
+  NETWORK_POLICIES,
+  NODES,
+  PODS,
+  SEGMENT_NODES,
+  SEGMENT_POLICIES,
+  SERVICES,
+  type Resource,
 } from "../kube/resource.ts";
 import { errorText, type Logger } from "../telemetry/logger.ts";
 import type { Versions } from "../stream/versions.ts";
@@ -53,17 +61,23 @@ export class ClusterWatch {
 
   constructor(deps: ClusterWatchDeps, services: readonly ServiceName[]) {
     this.#deps = deps;
-    this.segmentPolicies = this.#reflect(SEGMENT_POLICIES, readSegmentPolicy, (router, turn) => router.segmentPolicy(turn));
+    this.segmentPolicies = this.#reflect(SEGMENT_POLICIES, readSegmentPolicy, (router, turn) =>
+      router.segmentPolicy(turn),
+    );
     this.segmentNodes = this.#reflect(SEGMENT_NODES, readSegmentNode, (router, turn) => router.segmentNode(turn));
-    this.networkPolicies = this.#reflect(NETWORK_POLICIES, readNetworkPolicy, (router, turn) => router.networkPolicy(turn));
+    this.networkPolicies = this.#reflect(NETWORK_POLICIES, readNetworkPolicy, (router, turn) =>
+      router.networkPolicy(turn),
+    );
     this.namespaces = this.#reflect(NAMESPACES, readNamespace, (router, turn) => router.namespace(turn));
     this.pods = this.#reflect(PODS, readPod, (router, turn) => router.pod(turn));
     this.nodes = this.#reflect(NODES, readNode, (router, turn) => router.node(turn));
     this.daemonSets = this.#reflect(DAEMON_SETS, readDaemonSet, (router) => router.enforcers());
-    this.#services = new Map(services.map(({ namespace, name }) => {
-      const scope = { namespace, fieldSelector: `metadata.name=${name}` };
-      return [`${namespace}/${name}`, this.#reflect(SERVICES, readClusterIPs, (router) => router.facts(), scope)];
-    }));
+    this.#services = new Map(
+      services.map(({ namespace, name }) => {
+        const scope = { namespace, fieldSelector: `metadata.name=${name}` };
+        return [`${namespace}/${name}`, this.#reflect(SERVICES, readClusterIPs, (router) => router.facts(), scope)];
+      }),
+    );
   }
 
   /** Every copy is complete. */
@@ -123,7 +137,8 @@ export class ClusterWatch {
       },
       onSynced: () => this.#onSync(),
       onError: (error) => {
-        if (!reachability.unanswered(error)) log.warn(`following ${resource.plural} is disturbed, going on`, { error: errorText(error) });
+        if (!reachability.unanswered(error))
+          log.warn(`following ${resource.plural} is disturbed, going on`, { error: errorText(error) });
       },
     });
     this.#all.push(reflector);
@@ -137,6 +152,9 @@ function turnOf<T>(change: Change<T>): Turn<T> {
 
 /** A headless Service has none. */
 function readClusterIPs(service: unknown): readonly string[] {
-  const ips = new Reader(service).at("spec").at("clusterIPs").or((list) => list.each((item) => item.text()), []);
+  const ips = new Reader(service)
+    .at("spec")
+    .at("clusterIPs")
+    .or((list) => list.each((item) => item.text()), []);
   return ips.filter((address) => address !== "None");
 }

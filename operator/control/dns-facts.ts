@@ -15,7 +15,9 @@ export function dnsFacts(
     if (entry.kind === "peer") return [entry.peer];
     const addresses = clusterIPs(entry.namespace, entry.name);
     if (addresses.length === 0) unknown.push(`the address of Service ${entry.namespace}/${entry.name}`);
-    return addresses.map((address) => ({ ipBlock: { cidr: address.includes(":") ? `${address}/128` : `${address}/32` } }));
+    return addresses.map((address) => ({
+      ipBlock: { cidr: address.includes(":") ? `${address}/128` : `${address}/32` },
+    }));
   });
   return { facts: { peers: known, ports }, unknown };
 }

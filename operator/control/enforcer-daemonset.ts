@@ -6,7 +6,10 @@ export const ENFORCER_NAME = "tierwall-enforcer";
 /** Of the projected token by which an enforcer shows itself to the operator's stream. */
 export const STREAM_AUDIENCE = "tierwall-operator";
 /** Its pods are looked up by these labels when they show their tokens. */
-export const ENFORCER_POD_LABELS = { "app.kubernetes.io/name": ENFORCER_NAME, "app.kubernetes.io/part-of": "tierwall" } as const;
+export const ENFORCER_POD_LABELS = {
+  "app.kubernetes.io/name": ENFORCER_NAME,
+  "app.kubernetes.io/part-of": "tierwall",
+} as const;
 
 export interface EnforcerPlacement {
   readonly namespace: string;
@@ -19,7 +22,10 @@ export interface EnforcerPlacement {
 }
 
 /** The DaemonSet that puts one enforcer on every Linux node, as plain JSON for server-side apply. */
-export function enforcerDaemonSet(settings: Settings, placement: EnforcerPlacement): ApiObject & { readonly spec: unknown } {
+export function enforcerDaemonSet(
+  settings: Settings,
+  placement: EnforcerPlacement,
+): ApiObject & { readonly spec: unknown } {
   const { namespace, owner } = placement;
   return {
     apiVersion: "apps/v1",
@@ -72,7 +78,11 @@ function podSpec(settings: Settings, { image, imagePullPolicy, operator, namespa
           capabilities: { drop: ["ALL"], add: ["NET_ADMIN", "NET_RAW"] },
           seccompProfile: { type: "RuntimeDefault" },
         },
-        livenessProbe: { httpGet: { host: "127.0.0.1", port: probes, path: "/healthz" }, periodSeconds: 10, failureThreshold: 6 },
+        livenessProbe: {
+          httpGet: { host: "127.0.0.1", port: probes, path: "/healthz" },
+          periodSeconds: 10,
+          failureThreshold: 6,
+        },
         readinessProbe: { httpGet: { host: "127.0.0.1", port: probes, path: "/readyz" }, periodSeconds: 5 },
         volumeMounts: [
           { name: "xtables-lock", mountPath: "/run/xtables.lock" },
@@ -90,7 +100,9 @@ function podSpec(settings: Settings, { image, imagePullPolicy, operator, namespa
       { name: "ca", configMap: { name: "tierwall-ca" } },
       {
         name: "token",
-        projected: { sources: [{ serviceAccountToken: { audience: STREAM_AUDIENCE, expirationSeconds: 3600, path: "token" } }] },
+        projected: {
+          sources: [{ serviceAccountToken: { audience: STREAM_AUDIENCE, expirationSeconds: 3600, path: "token" } }],
+        },
       },
       { name: "tmp", emptyDir: { medium: "Memory", sizeLimit: "16Mi" } },
     ],

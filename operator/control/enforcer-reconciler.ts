@@ -74,7 +74,10 @@ export class EnforcerReconciler {
     const wish = createHash("sha256").update(canonicalJson(manifest)).digest("hex").slice(0, 16);
     const asWritten = this.#written === undefined || this.#written.generation === found?.generation;
     if (found?.wish === wish && asWritten) return;
-    const answer = await applyPatch(client, DAEMON_SETS, withWish(manifest, wish), { fieldManager: FIELD_MANAGER, force: true });
+    const answer = await applyPatch(client, DAEMON_SETS, withWish(manifest, wish), {
+      fieldManager: FIELD_MANAGER,
+      force: true,
+    });
     this.#written = { wish, generation: readDaemonSet(answer).generation };
   }
 
@@ -83,7 +86,10 @@ export class EnforcerReconciler {
     const deployment = await this.#own(DEPLOYMENTS);
     const container = deployment?.at("spec").at("template").at("spec").at("containers").list()[0];
     const image = settings.enforcerImage === "" ? container?.at("image").text() : settings.enforcerImage;
-    if (image === undefined) throw new PlacementError(`Deployment ${namespace}/${OPERATOR_NAME} is not there to take the image from: set enforcerImage`);
+    if (image === undefined)
+      throw new PlacementError(
+        `Deployment ${namespace}/${OPERATOR_NAME} is not there to take the image from: set enforcerImage`,
+      );
     return {
       namespace,
       image,
@@ -96,15 +102,22 @@ export class EnforcerReconciler {
   async #clusterIP(): Promise<string> {
     const { namespace } = this.#options;
     const service = await this.#own(SERVICES);
-    const address = service?.at("spec").at("clusterIP").or((reader) => reader.text(), "") ?? "";
-    if (address === "" || address === "None") throw new PlacementError(`Service ${namespace}/${OPERATOR_NAME} has no cluster IP for the enforcers to dial`);
+    const address =
+      service
+        ?.at("spec")
+        .at("clusterIP")
+        .or((reader) => reader.text(), "") ?? "";
+    if (address === "" || address === "None")
+      throw new PlacementError(`Service ${namespace}/${OPERATOR_NAME} has no cluster IP for the enforcers to dial`);
     return address;
   }
 
   async #own(resource: Resource): Promise<Reader | undefined> {
     const { client, namespace } = this.#options;
     try {
-      return new Reader(await client.request({ method: "GET", path: objectPath(resource, { namespace, name: OPERATOR_NAME }) }));
+      return new Reader(
+        await client.request({ method: "GET", path: objectPath(resource, { namespace, name: OPERATOR_NAME }) }),
+      );
     } catch (error) {
       if (hasStatus(error, 404)) return undefined;
       throw error;

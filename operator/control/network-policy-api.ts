@@ -17,13 +17,17 @@ export class NetworkPolicyApi implements NetworkPolicyWriter {
   }
 
   async create(namespace: string, part: Part, owner: Owner): Promise<NetworkPolicy> {
-    const answer = await create(this.#client, NETWORK_POLICIES, manifest(namespace, part, owner), { fieldManager: FIELD_MANAGER });
+    const answer = await create(this.#client, NETWORK_POLICIES, manifest(namespace, part, owner), {
+      fieldManager: FIELD_MANAGER,
+    });
     return readNetworkPolicy(answer);
   }
 
   async update(namespace: string, part: Part, owner: Owner, uid: string): Promise<NetworkPolicy> {
     const body = manifest(namespace, part, owner, uid);
-    return readNetworkPolicy(await applyPatch(this.#client, NETWORK_POLICIES, body, { fieldManager: FIELD_MANAGER, force: true }));
+    return readNetworkPolicy(
+      await applyPatch(this.#client, NETWORK_POLICIES, body, { fieldManager: FIELD_MANAGER, force: true }),
+    );
   }
 
   async remove(namespace: string, name: string, uid: string): Promise<void> {
@@ -46,7 +50,16 @@ function manifest(namespace: string, part: Part, owner: Owner, uid?: string): Ne
       ...(uid !== undefined && { uid }),
       labels: partLabels(part, owner),
       // blockOwnerDeletion stays off: it would need rights on SegmentPolicies that we have no other use for.
-      ownerReferences: [{ apiVersion: API_VERSION, kind: "SegmentPolicy", name: owner.name, uid: owner.uid, controller: true, blockOwnerDeletion: false }],
+      ownerReferences: [
+        {
+          apiVersion: API_VERSION,
+          kind: "SegmentPolicy",
+          name: owner.name,
+          uid: owner.uid,
+          controller: true,
+          blockOwnerDeletion: false,
+        },
+      ],
     },
     spec: part.spec,
   };

@@ -28,9 +28,10 @@ export class PolicyView {
     this.#remember(policy);
     const write = this.#writes.get(namespace)?.get(name);
     if (write === undefined) return;
-    const echoed = write.policy === undefined
-      ? policy.metadata.uid !== write.uid
-      : isAtLeast(policy.metadata.resourceVersion, write.policy.metadata.resourceVersion);
+    const echoed =
+      write.policy === undefined
+        ? policy.metadata.uid !== write.uid
+        : isAtLeast(policy.metadata.resourceVersion, write.policy.metadata.resourceVersion);
     if (echoed) this.#forgetWrite(namespace, name);
   }
 

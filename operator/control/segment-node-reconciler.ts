@@ -7,8 +7,8 @@ import type { ApiClient } from "../kube/client.ts";
 import { SEGMENT_NODES } from "../kube/resource.ts";
 
 /**
- * Gives every Linux node its SegmentNode. It is owned by the Node, so that it goes with it; its status is its enforcer's
- * alone to write.
+ * Gives every Linux node its SegmentNode. It is owned by the Node, so that it goes with it; its status is
+ * its enforcer's alone to write.
  */
 export class SegmentNodeReconciler {
   readonly #client: ApiClient;
@@ -32,11 +32,15 @@ export class SegmentNodeReconciler {
   /** @throws ApiError */
   async reconcile(name: string): Promise<void> {
     const node = this.#nodes.get(name);
-    if (!this.#active() || node === undefined || node.operatingSystem !== "linux" || this.#segmentNodes.has(name)) return;
+    if (!this.#active() || node === undefined || node.operatingSystem !== "linux" || this.#segmentNodes.has(name))
+      return;
     const object: ApiObject = {
       apiVersion: API_VERSION,
       kind: "SegmentNode",
-      metadata: { name, ownerReferences: [{ apiVersion: "v1", kind: "Node", name, uid: node.uid, blockOwnerDeletion: false }] },
+      metadata: {
+        name,
+        ownerReferences: [{ apiVersion: "v1", kind: "Node", name, uid: node.uid, blockOwnerDeletion: false }],
+      },
     };
     try {
       await create(this.#client, SEGMENT_NODES, object, { fieldManager: FIELD_MANAGER });

@@ -1,5 +1,6 @@
 import { canonicalJson } from "../api/canonical-json.ts";
 import { selects } from "../api/label-selector.ts";
+import type { NetworkPolicy } from "../api/network-policy.ts";
 import type { SegmentPolicy, SegmentPolicySpec } from "../api/segment-policy.ts";
 import type { Namespace } from "../api/workload.ts";
 import { compile } from "../compile/compile.ts";
@@ -34,16 +35,31 @@ export interface ReconcileSink {
 /** Some namespaces could not be brought into line. The queue tries again, later each time. */
 export class ReconcileError extends Error {
   constructor(name: string, failures: Outcome["failures"], cause: unknown) {
-    super(`SegmentPolicy ${name}: ${failures.map(({ namespace, message }) => `${namespace}: ${message}`).join("; ")}`, { cause });
+    super(`SegmentPolicy ${name}: ${failures.map(({ namespace, message }) => `${namespace}: ${message}`).join("; ")}`, {
+      cause,
+    });
     this.name = "ReconcileError";
   }
 }
 
-interface NamespacePlan extends Plan {
+/** The writes that one namespace needs, in their order. */
+interface NamespaceWork {
   readonly namespace: string;
+  readonly steps: readonly Step[];
 }
 
-/** Namespaces that are written to at once, of one SegmentPolicy. Within a namespace writes are serial: their order counts. */
+type NamespacePlan = NamespaceWork & Plan;
+
+interface WriteResult {
+  readonly failures: Outcome["failures"];
+  /** Of one of them. */
+  readonly cause: unknown;
+}
+
+/**
+ * Namespaces that are written to at once, of one SegmentPolicy. Within a namespace writes are serial: their order
+ * counts.
+ */
 const CONCURRENT_NAMESPACES = 8;
 
 /**
@@ -93,45 +109,33 @@ export class SegmentPolicyReconciler {
     const owner: Owner = { name, uid };
     const { facts, unknown } = this.#cluster.facts();
     const parts = compile(name, spec, facts);
-    const matched = this.#matching(spec);
-    const stale = [...this.#cluster.networkPolicies.namespacesOf(name)].filter((namespace) => !matched.has(namespace) && this.#isLive(namespace));
-    const partsFor = (namespace: string) => matched.has(namespace) ? parts : [];
     const view = this.#cluster.networkPolicies;
-    const plans = [...matched, ...stale].map((namespace): NamespacePlan => ({ namespace, ...plan(owner, partsFor(namespace), view.currentIn(namespace)) }));
+    const matched = this.#matching(spec);
+    const left = [...view.namespacesOf(name)].filter((namespace) => !matched.has(namespace) && this.#isLive(namespace));
+    const planAll = (read: (namespace: string) => readonly NetworkPolicy[]): readonly NamespacePlan[] =>
+      [...matched, ...left].map((namespace) => {
+        const wanted = matched.has(namespace) ? parts : [];
+        return { namespace, ...plan(owner, wanted, read(namespace)) };
+      });
+    const plans = planAll((namespace) => view.currentIn(namespace));
     // In the same turn as the reading: a stranger's object that goes from now on brings us back.
     view.contest(name, conflictsOf(plans));
-    const failures: { namespace: string; message: string }[] = [];
-    let cause: unknown;
-    if (this.#isLeader()) {
-      this.#reportDrift(policy, parts, plans);
-      await forEachAtMost(CONCURRENT_NAMESPACES, plans, async ({ namespace, steps }) => {
-        try {
-          await this.#execute(namespace, steps, owner);
-        } catch (error) {
-          if (!this.#isLive(namespace)) return;
-          cause = error;
-          failures.push({ namespace, message: errorText(error) });
-        }
-      });
-    }
+    this.#reportDrift(policy, parts, plans);
+    const { failures, cause } = await this.#write(plans, owner);
     // Judged by what the watch has shown, not by what we have just written: the stream is computed from the former.
-    const observed = plans.map(({ namespace }) => ({ namespace, ...plan(owner, partsFor(namespace), view.observedIn(namespace)) }));
+    const observed = planAll((namespace) => view.observedIn(namespace));
     const conflicts = conflictsOf(observed);
     view.contest(name, conflicts);
-    const complete = observed.filter((found) => found.steps.length === 0 && found.conflicts.length === 0).map(({ namespace }) => namespace);
-    const placed = complete.length === observed.length;
+    const complete = new Set(observed.filter(isComplete).map(({ namespace }) => namespace));
+    const placed = complete.size === observed.length;
     if (placed) {
-      this.#settled.set(name, { wish: canonicalJson(parts), namespaces: new Set(complete) });
+      this.#settled.set(name, { wish: canonicalJson(parts), namespaces: complete });
       this.#sink.generation(name, generation);
     }
+    const namespaces = { matched: matched.size, applied: complete.intersection(matched).size };
+    const networkPolicies = parts.length * matched.size;
     this.#sink.outcome(policy, {
-      generation,
-      namespaces: { matched: matched.size, applied: complete.filter((namespace) => matched.has(namespace)).length },
-      networkPolicies: parts.length * matched.size,
-      placed,
-      conflicts,
-      failures,
-      unknownFacts: unknown,
+      generation, namespaces, networkPolicies, placed, conflicts, failures, unknownFacts: unknown,
     });
     if (failures.length > 0) throw new ReconcileError(name, failures, cause);
   }
@@ -139,30 +143,41 @@ export class SegmentPolicyReconciler {
   /** Takes away what was generated from a SegmentPolicy that is gone or going, unless it is to be orphaned. */
   async #retire(name: string, policy: SegmentPolicy | undefined): Promise<void> {
     if (policy?.finalizers.includes("orphan") === true) this.#orphaned.add(name);
-    this.#settled.delete(name);
-    this.#cluster.networkPolicies.contest(name, []);
     const keep = this.#orphaned.has(name);
     const view = this.#cluster.networkPolicies;
-    const left = [...view.namespacesOf(name)]
-      .map((namespace) => ({ namespace, policies: keep ? [] : view.currentIn(namespace).filter((found) => isOurs(found, { name }) && controllerOf(found.metadata) === name) }))
+    this.#settled.delete(name);
+    view.contest(name, []);
+    // What was orphaned earlier has no owner any more, and stays.
+    const isLeft = (found: NetworkPolicy) => isOurs(found, { name }) && controllerOf(found.metadata) === name;
+    const left = (keep ? [] : [...view.namespacesOf(name)])
+      .map((namespace) => ({ namespace, policies: view.currentIn(namespace).filter(isLeft) }))
       .filter(({ policies }) => policies.length > 0);
     this.#sink.generation(name, undefined);
     // All parts leave the nodes in one batch, in whatever order the objects go.
     this.#sink.retired(name, !keep && (left.length > 0 || policy !== undefined));
     if (policy === undefined) this.#sink.forgotten(name);
-    if (!this.#isLeader()) return;
+    const removals = left.map(({ namespace, policies }) => ({ namespace, steps: removal(policies) }));
+    const { failures, cause } = await this.#write(removals, { name, uid: policy?.metadata.uid ?? "" });
+    if (failures.length > 0) throw new ReconcileError(name, failures, cause);
+    if (policy === undefined && left.length === 0) view.forget(name);
+  }
+
+  /** The leader's part. One namespace that refuses does not hold up the others. */
+  async #write(work: readonly NamespaceWork[], owner: Owner): Promise<WriteResult> {
     const failures: { namespace: string; message: string }[] = [];
     let cause: unknown;
-    await forEachAtMost(CONCURRENT_NAMESPACES, left, async ({ namespace, policies }) => {
+    if (!this.#isLeader()) return { failures, cause };
+    await forEachAtMost(CONCURRENT_NAMESPACES, work, async ({ namespace, steps }) => {
       try {
-        await this.#execute(namespace, removal(policies), { name, uid: "" });
+        await this.#execute(namespace, steps, owner);
       } catch (error) {
+        // A namespace that is going takes its NetworkPolicies with it.
+        if (!this.#isLive(namespace)) return;
         cause = error;
         failures.push({ namespace, message: errorText(error) });
       }
     });
-    if (failures.length > 0) throw new ReconcileError(name, failures, cause);
-    if (policy === undefined && left.length === 0) view.forget(name);
+    return { failures, cause };
   }
 
   async #execute(namespace: string, steps: readonly Step[], owner: Owner): Promise<void> {
@@ -186,8 +201,10 @@ export class SegmentPolicyReconciler {
   }
 
   #matching(spec: SegmentPolicySpec): ReadonlySet<string> {
-    const matched = [...this.#cluster.namespaces.values()]
-      .filter(({ name, labels, terminating }) => !terminating && !this.#excluded.has(name) && selects(spec.namespaceSelector, labels));
+    const matched = [...this.#cluster.namespaces.values()].filter(
+      ({ name, labels, terminating }) =>
+        !terminating && !this.#excluded.has(name) && selects(spec.namespaceSelector, labels),
+    );
     return new Set(matched.map(({ name }) => name));
   }
 
@@ -196,14 +213,19 @@ export class SegmentPolicyReconciler {
   }
 
   #reportDrift(policy: SegmentPolicy, parts: readonly Part[], plans: readonly NamespacePlan[]): void {
+    if (!this.#isLeader()) return;
     const settled = this.#settled.get(policy.metadata.name);
     if (settled?.wish !== canonicalJson(parts)) return;
     for (const { namespace, steps } of plans) {
       if (steps.length === 0 || !settled.namespaces.has(namespace)) continue;
-      const names = steps.map((step) => step.action === "delete" ? step.name : step.part.name);
+      const names = steps.map((step) => (step.action === "delete" ? step.name : step.part.name));
       this.#sink.driftCorrected(policy, namespace, names);
     }
   }
+}
+
+function isComplete({ steps, conflicts }: NamespacePlan): boolean {
+  return steps.length === 0 && conflicts.length === 0;
 }
 
 /** `<namespace>/<name>` of each. */
@@ -213,14 +235,21 @@ function conflictsOf(plans: readonly NamespacePlan[]): readonly string[] {
 
 function refused(policy: SegmentPolicy): Outcome {
   return {
-    generation: policy.metadata.generation, namespaces: { matched: 0, applied: 0 }, networkPolicies: 0, placed: false,
-    conflicts: [], failures: [], unknownFacts: [],
+    generation: policy.metadata.generation,
+    namespaces: { matched: 0, applied: 0 },
+    networkPolicies: 0,
+    placed: false,
+    conflicts: [],
+    failures: [],
+    unknownFacts: [],
   };
 }
 
 async function forEachAtMost<T>(limit: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const queue = items.values();
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, async () => {
-    for (const item of queue) await work(item);
-  }));
+  await Promise.all(
+    Array.from({ length: Math.min(limit, items.length) }, async () => {
+      for (const item of queue) await work(item);
+    }),
+  );
 }

@@ -40,11 +40,19 @@ export class StatusReconciler {
   readonly #now: () => number;
   readonly #outcomes = new Map<string, { readonly outcome: Outcome; readonly since: number }>();
   /** What we wrote last: the watch may not have shown it yet. */
-  readonly #lastWrite = new Map<string, { readonly at: number; readonly status: SegmentPolicyStatus; readonly text: string }>();
+  readonly #lastWrite = new Map<
+    string,
+    { readonly at: number; readonly status: SegmentPolicyStatus; readonly text: string }
+  >();
   /** By policy and node: since when it owes a confirmation of which mark. */
   readonly #pending = new Map<string, Map<string, { readonly mark: string; readonly since: number }>>();
 
-  constructor(deps: { readonly sources: StatusSources; readonly sink: StatusSink; readonly grace: Grace; readonly now: () => number }) {
+  constructor(deps: {
+    readonly sources: StatusSources;
+    readonly sink: StatusSink;
+    readonly grace: Grace;
+    readonly now: () => number;
+  }) {
     this.#sources = deps.sources;
     this.#sink = deps.sink;
     this.#grace = deps.grace;
@@ -76,7 +84,11 @@ export class StatusReconciler {
     if (known.outcome.generation !== policy.metadata.generation) return undefined;
     const now = this.#now();
     const enforcement = this.#sources.managed() ? this.#judge(policy, now) : undefined;
-    const status = policyStatus(policy, { outcome: known.outcome, enforcement, tiers: this.#sources.tierPods(policy) }, new Date(now).toISOString().replace(/\.\d+Z$/, "Z"));
+    const status = policyStatus(
+      policy,
+      { outcome: known.outcome, enforcement, tiers: this.#sources.tierPods(policy) },
+      new Date(now).toISOString().replace(/\.\d+Z$/, "Z"),
+    );
     const text = canonicalJson(status);
     const lookAgain = Math.max(1, Math.min(REFRESH_MS, (enforcement?.nextChangeAt ?? Infinity) - now));
     if (text === (last?.text ?? observed.statusText)) return lookAgain;
@@ -104,8 +116,12 @@ export class StatusReconciler {
       pending.set(node, { mark: text, since });
       const found = this.#sources.nodes.get(node);
       return {
-        name: node, ready: found?.ready ?? false, createdAt: found?.createdAt ?? 0, expected: mark,
-        report: this.#sources.segmentNodes.get(node), pendingSince: since,
+        name: node,
+        ready: found?.ready ?? false,
+        createdAt: found?.createdAt ?? 0,
+        expected: mark,
+        report: this.#sources.segmentNodes.get(node),
+        pendingSince: since,
       };
     });
     const before = policy.status.conditions.find(({ type }) => type === "Enforced");

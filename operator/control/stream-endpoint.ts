@@ -52,7 +52,9 @@ export class StreamEndpoint {
       await this.#refresh();
     } catch (error) {
       next = RETRY_MS;
-      this.#options.log.warn("the stream's certificate could not be refreshed, will be tried again", { error: errorText(error) });
+      this.#options.log.warn("the stream's certificate could not be refreshed, will be tried again", {
+        error: errorText(error),
+      });
     }
     if (!this.#stopped) this.#timer = setTimeout(() => void this.start(), next);
   }

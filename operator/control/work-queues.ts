@@ -13,7 +13,12 @@ export interface QueueDeps {
 const BACKOFF = { firstMs: 50, mostMs: 60_000 };
 
 /** A queue whose reconciles are counted, timed and logged under `controller`'s name. */
-export function controllerQueue(controller: string, workers: number, reconcile: (key: string) => Promise<Result>, deps: QueueDeps): WorkQueue {
+export function controllerQueue(
+  controller: string,
+  workers: number,
+  reconcile: (key: string) => Promise<Result>,
+  deps: QueueDeps,
+): WorkQueue {
   const { clock, random, log, metrics } = deps;
   return new WorkQueue({
     reconcile,
@@ -21,7 +26,8 @@ export function controllerQueue(controller: string, workers: number, reconcile: 
     backoff: BACKOFF,
     clock,
     random,
-    onError: (key, error, failures) => log.warn("reconcile failed, will be tried again", { controller, key, failures, error: errorText(error) }),
+    onError: (key, error, failures) =>
+      log.warn("reconcile failed, will be tried again", { controller, key, failures, error: errorText(error) }),
     onDone: (_key, result, seconds) => {
       metrics.reconciles.inc({ controller, result });
       metrics.reconcileSeconds.observe({ controller }, seconds);

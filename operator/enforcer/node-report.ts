@@ -25,7 +25,12 @@ export function segmentNodeStatus(
   const policies = confirmations(state);
   const ready: ConditionDraft =
     failure === undefined
-      ? { type: "Ready", status: "True", reason: "Enforcing", message: `enforcing on ${pods} ${pods === 1 ? "pod" : "pods"}` }
+      ? {
+          type: "Ready",
+          status: "True",
+          reason: "Enforcing",
+          message: `enforcing on ${pods} ${pods === 1 ? "pod" : "pods"}`,
+        }
       : { type: "Ready", status: "False", ...failure };
   const degraded: ConditionDraft = { ...ready, type: "Degraded", status: "True" };
   return {
@@ -54,7 +59,12 @@ function confirmations(state: NodeState | undefined): readonly PolicyConfirmatio
     const pod = uncovered.get(name);
     return pod === undefined
       ? { name, ...mark, state: "Enforced", message: "" }
-      : { name, ...mark, state: "Failed", message: `pod ${pod} has an IPv6 address, on which this version enforces nothing` };
+      : {
+          name,
+          ...mark,
+          state: "Failed",
+          message: `pod ${pod} has an IPv6 address, on which this version enforces nothing`,
+        };
   });
 }
 

@@ -29,7 +29,12 @@ export interface LeaderElectionOptions {
 
 interface LeaseObject {
   readonly metadata: { readonly resourceVersion: string };
-  readonly spec?: { readonly holderIdentity?: string | null; readonly leaseTransitions?: number; readonly acquireTime?: string; readonly leaseDurationSeconds?: number };
+  readonly spec?: {
+    readonly holderIdentity?: string | null;
+    readonly leaseTransitions?: number;
+    readonly acquireTime?: string;
+    readonly leaseDurationSeconds?: number;
+  };
 }
 
 /**
@@ -78,7 +83,13 @@ export class LeaderElection {
     const sentAt = clock.monotonic();
     const found = await this.#read(signal, timeoutMs);
     if (found === undefined) {
-      await client.request({ method: "POST", path: collectionPath(LEASES, lease.namespace), body: this.#body(undefined), signal, timeoutMs });
+      await client.request({
+        method: "POST",
+        path: collectionPath(LEASES, lease.namespace),
+        body: this.#body(undefined),
+        signal,
+        timeoutMs,
+      });
       this.#renewedAt = sentAt;
       return;
     }
@@ -93,13 +104,24 @@ export class LeaderElection {
       return;
     }
     // The resource version makes it a compare-and-swap: of two candidates one gets a 409.
-    await client.request({ method: "PUT", path: objectPath(LEASES, lease), body: this.#body(found), signal, timeoutMs });
+    await client.request({
+      method: "PUT",
+      path: objectPath(LEASES, lease),
+      body: this.#body(found),
+      signal,
+      timeoutMs,
+    });
     this.#renewedAt = sentAt;
   }
 
   async #read(signal: AbortSignal, timeoutMs: number): Promise<LeaseObject | undefined> {
     try {
-      return await this.#options.client.request({ method: "GET", path: objectPath(LEASES, this.#options.lease), signal, timeoutMs }) as LeaseObject;
+      return (await this.#options.client.request({
+        method: "GET",
+        path: objectPath(LEASES, this.#options.lease),
+        signal,
+        timeoutMs,
+      })) as LeaseObject;
     } catch (error) {
       if (hasStatus(error, 404)) return undefined;
       throw error;
@@ -142,7 +164,12 @@ export class LeaderElection {
     try {
       const found = await this.#read(signal, 2_000);
       if (found?.spec?.holderIdentity !== this.#options.identity) return;
-      await this.#options.client.request({ method: "PUT", path: objectPath(LEASES, this.#options.lease), body: this.#body(found, ""), signal });
+      await this.#options.client.request({
+        method: "PUT",
+        path: objectPath(LEASES, this.#options.lease),
+        body: this.#body(found, ""),
+        signal,
+      });
     } catch (error) {
       this.#options.onError(error);
     }

@@ -81,7 +81,11 @@ export function judgeEnforcement(
 function judgeNode(policy: string, node: NodeEvidence, grace: Grace, now: number): NodeVerdict {
   const { name, ready, expected, report, createdAt, pendingSince } = node;
   const confirmed = report?.status.policies.find((entry) => entry.name === policy);
-  if (confirmed?.state === "Enforced" && confirmed.generation === expected.generation && confirmed.revision === expected.revision) {
+  if (
+    confirmed?.state === "Enforced" &&
+    confirmed.generation === expected.generation &&
+    confirmed.revision === expected.revision
+  ) {
     return { state: "enforced", name, reason: "" };
   }
   // A node that cannot answer still forwards by the rules it last had: said, but not waited for.

@@ -34,7 +34,14 @@ export function policyStatus(policy: SegmentPolicy, input: StatusInput, now: str
   const conditions = settleConditions(drafts(policy, input), policy.status.conditions, generation, now);
   const status: SegmentPolicyStatus = { observedGeneration: generation, conditions };
   if (!policy.verdict.accepted) return status;
-  const { outcome: { namespaces: { matched, applied }, networkPolicies }, enforcement, tiers } = input;
+  const {
+    outcome: {
+      namespaces: { matched, applied },
+      networkPolicies,
+    },
+    enforcement,
+    tiers,
+  } = input;
   return {
     ...status,
     namespaces: { matched, applied, summary: `${applied}/${matched}` },
@@ -51,7 +58,12 @@ function drafts({ verdict }: SegmentPolicy, input: StatusInput): readonly Condit
   const enforced = judgeEnforced(input);
   const ready = judgeReady(applied, enforced, input.enforcement);
   return [
-    ready, accepted, applied, enforced, ...progress(ready, applied, input.enforcement), ...degradation(enforced, input.enforcement),
+    ready,
+    accepted,
+    applied,
+    enforced,
+    ...progress(ready, applied, input.enforcement),
+    ...degradation(enforced, input.enforcement),
     ...warnings(input),
   ];
 }
@@ -91,7 +103,12 @@ function judgeEnforced({ outcome, enforcement }: StatusInput): ConditionDraft {
   const type = "Enforced";
   const { nodes, degraded, enforced } = enforcement;
   if (degraded) {
-    return draft(type, "False", "NodesFailing", nodes.failing.map(({ name, reason }) => `${name}: ${reason}`).join("; "));
+    return draft(
+      type,
+      "False",
+      "NodesFailing",
+      nodes.failing.map(({ name, reason }) => `${name}: ${reason}`).join("; "),
+    );
   }
   if (!outcome.placed) return draft(type, "False", "Progressing", "The NetworkPolicies are not all in place yet");
   if (nodes.desired === 0) return draft(type, "True", "Enforced", "No node has pods of this segment");
@@ -102,7 +119,11 @@ function judgeEnforced({ outcome, enforcement }: StatusInput): ConditionDraft {
     : draft(type, "False", "WaitingForNodes", `${nodes.enforced} of ${desired} have confirmed${unreachable}`);
 }
 
-function judgeReady(applied: ConditionDraft, enforced: ConditionDraft, enforcement: Enforcement | undefined): ConditionDraft {
+function judgeReady(
+  applied: ConditionDraft,
+  enforced: ConditionDraft,
+  enforcement: Enforcement | undefined,
+): ConditionDraft {
   const type = "Ready";
   if (applied.status !== "True") return { ...applied, type };
   if (enforcement === undefined) {
@@ -129,15 +150,29 @@ function degradation(enforced: ConditionDraft, enforcement: Enforcement | undefi
   return enforcement?.degraded === true ? [draft("Degraded", "True", "NodesFailing", enforced.message)] : [];
 }
 
-/** What a reader should look at, though it does not keep the policy from being ready. The worst one gives the reason. */
+/**
+ * What a reader should look at, though it does not keep the policy from being ready. The worst one gives the reason.
+ */
 function warnings({ outcome, tiers }: StatusInput): readonly ConditionDraft[] {
   const empty = tiers.filter(({ pods }) => pods === 0).map(({ name }) => name);
   const nowhere = outcome.namespaces.matched === 0;
   const found = [
-    { reason: "NameConflict", message: `not ours: ${outcome.conflicts.join(", ")}`, holds: outcome.conflicts.length > 0 },
-    { reason: "UnknownFacts", message: `not known yet: ${outcome.unknownFacts.join(", ")}`, holds: outcome.unknownFacts.length > 0 },
+    {
+      reason: "NameConflict",
+      message: `not ours: ${outcome.conflicts.join(", ")}`,
+      holds: outcome.conflicts.length > 0,
+    },
+    {
+      reason: "UnknownFacts",
+      message: `not known yet: ${outcome.unknownFacts.join(", ")}`,
+      holds: outcome.unknownFacts.length > 0,
+    },
     { reason: "NoNamespaceMatches", message: "no namespace matches spec.namespaceSelector", holds: nowhere },
-    { reason: "TierWithoutPods", message: `no pod matches tier ${empty.join(", ")}`, holds: !nowhere && empty.length > 0 },
+    {
+      reason: "TierWithoutPods",
+      message: `no pod matches tier ${empty.join(", ")}`,
+      holds: !nowhere && empty.length > 0,
+    },
   ].filter(({ holds }) => holds);
   const [worst] = found;
   if (worst === undefined) return [];
@@ -145,7 +180,12 @@ function warnings({ outcome, tiers }: StatusInput): readonly ConditionDraft[] {
 }
 
 function notManaged(): ConditionDraft {
-  return draft("Enforced", "Unknown", "NotManaged", "Enforcement is left to the cluster's CNI, which does not report it");
+  return draft(
+    "Enforced",
+    "Unknown",
+    "NotManaged",
+    "Enforcement is left to the cluster's CNI, which does not report it",
+  );
 }
 
 function draft(type: string, status: ConditionDraft["status"], reason: string, message: string): ConditionDraft {

@@ -19,7 +19,8 @@ export async function serveEndpoints(endpoints: Endpoints, port: number, host?: 
       return;
     }
     Promise.resolve(endpoint()).then(
-      ({ ok, body, contentType = "text/plain" }) => response.writeHead(ok ? 200 : 503, { "content-type": contentType }).end(body),
+      ({ ok, body, contentType = "text/plain" }) =>
+        response.writeHead(ok ? 200 : 503, { "content-type": contentType }).end(body),
       () => response.writeHead(500).end("internal error\n"),
     );
   });

@@ -27,7 +27,11 @@ export class Metrics {
     help: "1 while this replica is the one that writes.",
     registers: [this.registry],
   });
-  readonly streamClients = new Gauge({ name: "tierwall_stream_clients", help: "Enforcers that follow this replica.", registers: [this.registry] });
+  readonly streamClients = new Gauge({
+    name: "tierwall_stream_clients",
+    help: "Enforcers that follow this replica.",
+    registers: [this.registry],
+  });
   readonly streamRefusals = new Counter({
     name: "tierwall_stream_refusals_total",
     help: "Stream requests refused, by HTTP status.",

@@ -24,27 +24,45 @@ const monitoring = { namespaceSelector: { matchLabels: { team: "team-0" } } };
 function podOf(space: number, number: number, tierNumber = number % TIERS): Pod {
   const index = space * PODS_PER_NAMESPACE + number;
   return {
-    namespace: `ns-${space}`, name: `pod-${number}`, uid: `uid-${index}`, nodeName: `node-${(index * 7_919) % NODES}`,
+    namespace: `ns-${space}`,
+    name: `pod-${number}`,
+    uid: `uid-${index}`,
+    nodeName: `node-${(index * 7_919) % NODES}`,
     labels: { tier: `tier-${tierNumber}`, app: `app-${space}`, "pod-template-hash": `h${index % 1_000}` },
-    addresses: [`10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`], hostNetwork: false, finished: false,
-      deleting: false,
+    addresses: [`10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`],
+    hostNetwork: false,
+    finished: false,
+    deleting: false,
     ports: [{ name: "http", protocol: "TCP", port: 8080 }],
   };
 }
 
 function policyOf(space: number, name: string, spec: Partial<NetworkPolicy["spec"]>): NetworkPolicy {
   const metadata = {
-    name, namespace: `ns-${space}`, uid: `${space}/${name}`, resourceVersion: "1", generation: 1, deleting: false,
-    labels: { "tierwall.io/policy": `segment-${space % 10}` }, ownerReferences: [], managers: ["tierwall"],
+    name,
+    namespace: `ns-${space}`,
+    uid: `${space}/${name}`,
+    resourceVersion: "1",
+    generation: 1,
+    deleting: false,
+    labels: { "tierwall.io/policy": `segment-${space % 10}` },
+    ownerReferences: [],
+    managers: ["tierwall"],
   };
-  const full = { podSelector: notQuarantined, policyTypes: ["Ingress", "Egress"] as const, ingress: [], egress: [],
-    ...spec };
+  const full = {
+    podSelector: notQuarantined,
+    policyTypes: ["Ingress", "Egress"] as const,
+    ingress: [],
+    egress: [],
+    ...spec,
+  };
   return { metadata, spec: full, unreadable: [] };
 }
 
 function* policiesOf(space: number): Generator<NetworkPolicy> {
-  yield policyOf(space, "quarantine", { podSelector: { matchExpressions: [{ key: "tierwall.io/quarantine",
-    operator: "Exists" }] } });
+  yield policyOf(space, "quarantine", {
+    podSelector: { matchExpressions: [{ key: "tierwall.io/quarantine", operator: "Exists" }] },
+  });
   for (let number = 0; number < TIERS; number += 1) {
     yield policyOf(space, `tier-${number}`, {
       podSelector: tier(number),
@@ -60,15 +78,20 @@ function* policiesOf(space: number): Generator<NetworkPolicy> {
 
 function main(): void {
   const spaces = Array.from({ length: NAMESPACES }, (_, space) => space);
-  const pods = spaces.flatMap((space) => Array.from({ length: PODS_PER_NAMESPACE },
-    (_, number) => podOf(space, number)));
+  const pods = spaces.flatMap((space) =>
+    Array.from({ length: PODS_PER_NAMESPACE }, (_, number) => podOf(space, number)),
+  );
   const policies = spaces.flatMap((space) => [...policiesOf(space)]);
   const resolver = new Resolver({ enforce: "Segments" });
   const started = performance.now();
   for (const pod of pods) resolver.setPod(pod);
   for (const space of spaces) {
-    resolver.setNamespace({ name: `ns-${space}`, uid: `ns-${space}`, labels: { team: `team-${space % 100}` },
-      terminating: false });
+    resolver.setNamespace({
+      name: `ns-${space}`,
+      uid: `ns-${space}`,
+      labels: { team: `team-${space % 100}` },
+      terminating: false,
+    });
   }
   for (const policy of policies) resolver.setNetworkPolicy(policy);
   const told = resolver.takeChanges().size;

@@ -3,7 +3,9 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 
 const directory = new URL(".", import.meta.url);
-const files = readdirSync(directory).filter((name) => name.endsWith(".ts") && name !== "run.ts").toSorted();
+const files = readdirSync(directory)
+  .filter((name) => name.endsWith(".ts") && name !== "run.ts")
+  .toSorted();
 let failed = 0;
 for (const file of files) {
   process.stdout.write(`\n=== ${file}\n`);

@@ -1,68 +1,14 @@
 import assert from "node:assert/strict";
 
-import { stringify } from "yaml";
-
 import { Lab } from "../lab/lab.ts";
 import type { Hold, Result } from "../lab/prober.ts";
 import { waitFor } from "../lab/wait.ts";
 import { enforcersReady, install, podsOf, policyReady, SYSTEM } from "./installation.ts";
+import {
+  allowed, database, denied, everyone, kept, members, NAMESPACES, NODES, policy, SERVED, shop, STRANGER, tcp, type Tiers, udp,
+  watched, withoutDatabase,
+} from "./shop.ts";
 import { nameOf, place, Vigil, type Pair } from "./vigil.ts";
-
-/** Two namespaces of the segment × two nodes × three tiers, and a stranger: `<tier>-<node>`. */
-const NAMESPACES = ["shop-dev", "shop-prod"] as const;
-const TIERS = ["frontend", "backend", "db"] as const;
-const NODES = ["1", "2"] as const;
-const STRANGER = "other/stranger";
-const SERVED = [8080, 5432] as const;
-
-const members = NAMESPACES.flatMap((namespace) => TIERS.flatMap((tier) => NODES.map((node) => ({ namespace, tier, node, name: `${namespace}/${tier}-${node}` }))));
-const everyone = [...members.map(({ name }) => name), STRANGER];
-
-type Tiers = readonly { readonly name: string; readonly ingress: readonly object[] }[];
-const both = (port: number) => [{ port }, { port, protocol: "UDP" }];
-const shop: Tiers = [
-  { name: "frontend", ingress: [{ from: [{ anywhere: {} }], ports: [{ port: 8080 }] }] },
-  { name: "backend", ingress: [{ from: [{ tier: "frontend" }], ports: both(8080) }] },
-  { name: "db", ingress: [{ from: [{ tier: "backend" }], ports: both(5432) }] },
-];
-const withoutDatabase: Tiers = shop.map((tier) => tier.name === "db" ? { ...tier, ingress: [] } : tier);
-
-function policy(tiers: Tiers): string {
-  return stringify({
-    apiVersion: "tierwall.io/v1alpha1", kind: "SegmentPolicy", metadata: { name: "shop" },
-    spec: { namespaceSelector: { matchLabels: { "tierwall.io/segment": "shop" } }, tiers },
-  });
-}
-
-/** What the policy text says, worked out without any code of the operator. */
-function allowed({ client, server, port, protocol }: Pair): boolean {
-  if (client === server) return true;
-  const [fromNamespace, from] = place(client);
-  const [toNamespace, to] = place(server);
-  const [fromTier, toTier] = [from.split("-")[0], to.split("-")[0]];
-  if (toTier === "stranger") return fromTier === "stranger";
-  if (toTier === "frontend") return fromTier === "stranger" && port === 8080 && protocol === "tcp";
-  if (fromNamespace !== toNamespace) return false;
-  return (fromTier === "frontend" && toTier === "backend" && port === 8080) || (fromTier === "backend" && toTier === "db" && port === 5432);
-}
-
-const tcp = (client: string, server: string, port: number): Pair => ({ client, server, port, protocol: "tcp" });
-const udp = (client: string, server: string, port: number): Pair => ({ client, server, port, protocol: "udp" });
-/** Watched throughout: across nodes and on one, both protocols. */
-const kept: readonly Pair[] = [
-  tcp("shop-dev/frontend-1", "shop-dev/backend-2", 8080),
-  udp("shop-dev/frontend-1", "shop-dev/backend-1", 8080),
-  udp("shop-prod/frontend-2", "shop-prod/backend-1", 8080),
-  tcp(STRANGER, "shop-prod/frontend-2", 8080),
-];
-const database: readonly Pair[] = [tcp("shop-dev/backend-2", "shop-dev/db-1", 5432), udp("shop-dev/backend-2", "shop-dev/db-2", 5432)];
-const denied: readonly Pair[] = [
-  tcp("shop-dev/frontend-1", "shop-dev/db-2", 5432),
-  tcp(STRANGER, "shop-dev/backend-1", 8080),
-  udp("shop-dev/backend-2", "shop-prod/db-1", 5432),
-  tcp("shop-prod/frontend-2", STRANGER, 8080),
-];
-const watched = [...kept, ...database, ...denied];
 
 describe("one SegmentPolicy, on packets", function () {
   this.timeout(180_000);
@@ -71,9 +17,13 @@ describe("one SegmentPolicy, on packets", function () {
   before(async () => {
     lab = await Lab.start({ nodes: 2 });
     await install(lab);
-    await lab.apply([...NAMESPACES, "other"].map((name) => ({
-      apiVersion: "v1", kind: "Namespace", metadata: { name, ...(name !== "other" && { labels: { "tierwall.io/segment": "shop" } }) },
-    })));
+    await lab.apply(
+      [...NAMESPACES, "other"].map((name) => ({
+        apiVersion: "v1",
+        kind: "Namespace",
+        metadata: { name, ...(name !== "other" && { labels: { "tierwall.io/segment": "shop" } }) },
+      })),
+    );
     await Promise.all([
       ...members.map(({ namespace, tier, node }) => start(namespace, `${tier}-${node}`, tier, node)),
       start("other", "stranger", "stranger", "1"),
@@ -87,18 +37,33 @@ describe("one SegmentPolicy, on packets", function () {
   }
 
   /** Probes every pair of pods on every port and protocol once. @returns those that came out otherwise */
-  async function surprises(expected: (pair: Pair) => boolean, clients = everyone, servers = everyone): Promise<readonly string[]> {
-    const rows = await Promise.all(clients.map(async (client) => {
-      const prober = await lab.prober(...place(client));
-      const pairs = servers.flatMap((server) => SERVED.flatMap((port) => [tcp(client, server, port), udp(client, server, port)]));
-      const results = await Promise.all(pairs.map(async (pair) => {
-        const { result } = await prober.probe({ to: await address(pair.server), port: pair.port, protocol: pair.protocol, timeoutMs: 900 });
-        return { pair, result };
-      }));
-      await prober.stop();
-      const wrong = ({ pair, result }: { pair: Pair; result: Result }) => (result === "open") !== expected(pair);
-      return results.filter(wrong).map(({ pair, result }) => `${nameOf(pair)} is ${result}`);
-    }));
+  async function surprises(
+    expected: (pair: Pair) => boolean,
+    clients = everyone,
+    servers = everyone,
+  ): Promise<readonly string[]> {
+    const rows = await Promise.all(
+      clients.map(async (client) => {
+        const prober = await lab.prober(...place(client));
+        const pairs = servers.flatMap((server) =>
+          SERVED.flatMap((port) => [tcp(client, server, port), udp(client, server, port)]),
+        );
+        const results = await Promise.all(
+          pairs.map(async (pair) => {
+            const { result } = await prober.probe({
+              to: await address(pair.server),
+              port: pair.port,
+              protocol: pair.protocol,
+              timeoutMs: 900,
+            });
+            return { pair, result };
+          }),
+        );
+        await prober.stop();
+        const wrong = ({ pair, result }: { pair: Pair; result: Result }) => (result === "open") !== expected(pair);
+        return results.filter(wrong).map(({ pair, result }) => `${nameOf(pair)} is ${result}`);
+      }),
+    );
     return rows.flat();
   }
 
@@ -112,7 +77,9 @@ describe("one SegmentPolicy, on packets", function () {
   async function long(pair: Pair): Promise<Hold> {
     const prober = await lab.prober(...place(pair.client));
     const hold = await prober.hold({ to: await address(pair.server), port: pair.port, protocol: "tcp" });
-    await waitFor(`${nameOf(pair)} carrying data`, async () => (await hold.look()).echoes > 3 ? true : undefined, { timeoutMs: 5_000 });
+    await waitFor(`${nameOf(pair)} carrying data`, async () => ((await hold.look()).echoes > 3 ? true : undefined), {
+      timeoutMs: 5_000,
+    });
     return hold;
   }
 
@@ -148,13 +115,25 @@ describe("one SegmentPolicy, on packets", function () {
   it("default-deny: a pod of no tier talks to nobody, but DNS answers over UDP and TCP", async () => {
     await start("shop-dev", "misfit", "none", "2");
     await lab.podsReady("shop-dev");
-    await waitFor("the misfit being isolated", async () => (await surprises(() => false, ["shop-dev/misfit"], ["shop-dev/db-1"])).length === 0 ? true : undefined, { timeoutMs: 10_000 });
-    assert.deepEqual(await surprises(({ client, server }) => client === server, ["shop-dev/misfit"], [...everyone, "shop-dev/misfit"]), []);
+    await waitFor(
+      "the misfit being isolated",
+      async () =>
+        (await surprises(() => false, ["shop-dev/misfit"], ["shop-dev/db-1"])).length === 0 ? true : undefined,
+      { timeoutMs: 10_000 },
+    );
+    assert.deepEqual(
+      await surprises(({ client, server }) => client === server, ["shop-dev/misfit"], [...everyone, "shop-dev/misfit"]),
+      [],
+    );
     assert.deepEqual(await surprises(() => false, [STRANGER, "shop-dev/frontend-1"], ["shop-dev/misfit"]), []);
     for (const name of ["shop-dev/misfit", "shop-prod/frontend-1"]) {
       const prober = await lab.prober(...place(name));
       for (const protocol of ["udp", "tcp"] as const) {
-        const answer = await prober.resolve({ server: "10.96.0.10", name: "kubernetes.default.svc.cluster.local", protocol });
+        const answer = await prober.resolve({
+          server: "10.96.0.10",
+          name: "kubernetes.default.svc.cluster.local",
+          protocol,
+        });
         assert.deepEqual(answer, ["10.96.0.1"], `${name} over ${protocol}`);
       }
       await prober.stop();
@@ -170,9 +149,21 @@ describe("one SegmentPolicy, on packets", function () {
       await start("shop-prod", `backend-late${node}`, "backend", node);
       await lab.podsReady("shop-prod");
       const clients = ["shop-prod/frontend-1", "shop-prod/frontend-2", "shop-dev/frontend-1", STRANGER];
-      const wanted = (pair: Pair) => allowed({ ...pair, server: pair.server.replace(/late\d/, node), client: pair.client.replace(/late\d/, node) });
-      await waitFor("the late pod being in its tier", async () => (await surprises(wanted, clients, [name])).length === 0 ? true : undefined, { timeoutMs: 10_000 });
-      assert.deepEqual(await surprises((pair) => pair.client !== pair.server ? wanted(pair) : true, [name], everyone.filter((other) => !other.includes("backend"))), []);
+      const wanted = (pair: Pair) =>
+        allowed({ ...pair, server: pair.server.replace(/late\d/, node), client: pair.client.replace(/late\d/, node) });
+      await waitFor(
+        "the late pod being in its tier",
+        async () => ((await surprises(wanted, clients, [name])).length === 0 ? true : undefined),
+        { timeoutMs: 10_000 },
+      );
+      assert.deepEqual(
+        await surprises(
+          (pair) => (pair.client !== pair.server ? wanted(pair) : true),
+          [name],
+          everyone.filter((other) => !other.includes("backend")),
+        ),
+        [],
+      );
       vigil.mark("pod deleted");
       await remove("shop-prod", `backend-late${node}`);
       await pause(500);
@@ -184,8 +175,15 @@ describe("one SegmentPolicy, on packets", function () {
   }
 
   it("a label that changes moves the pod out of its tier, and back", async () => {
-    const lost = [tcp("shop-dev/backend-1", "shop-dev/db-2", 5432), tcp("shop-dev/frontend-2", "shop-dev/backend-1", 8080)];
-    const vigil = await Vigil.start(lab, [...kept.filter(({ server }) => server !== "shop-dev/backend-1"), ...denied, ...lost]);
+    const lost = [
+      tcp("shop-dev/backend-1", "shop-dev/db-2", 5432),
+      tcp("shop-dev/frontend-2", "shop-dev/backend-1", 8080),
+    ];
+    const vigil = await Vigil.start(lab, [
+      ...kept.filter(({ server }) => server !== "shop-dev/backend-1"),
+      ...denied,
+      ...lost,
+    ]);
     await pause(300);
     const moved = vigil.mark("label taken away");
     await lab.get(["-n", "shop-dev", "label", "pod", "backend-1", "tier=retired", "--overwrite"]);
@@ -195,7 +193,10 @@ describe("one SegmentPolicy, on packets", function () {
     await pause(1_500);
     const report = await vigil.stop();
     tell(report.summary);
-    report.assertAll(kept.filter(({ server }) => server !== "shop-dev/backend-1"), "open");
+    report.assertAll(
+      kept.filter(({ server }) => server !== "shop-dev/backend-1"),
+      "open",
+    );
     report.assertAll(denied, "dropped");
     report.assertAll(lost, "open", { to: moved - 1 });
     // The bound for a peer that leaves is one second.
@@ -205,7 +206,10 @@ describe("one SegmentPolicy, on packets", function () {
 
   it("an edit cuts what it takes away, open connections too, and nothing else", async () => {
     const vigil = await Vigil.start(lab, watched);
-    const [cut, stays] = await Promise.all([long(tcp("shop-dev/backend-2", "shop-dev/db-1", 5432)), long(tcp("shop-dev/frontend-1", "shop-dev/backend-2", 8080))]);
+    const [cut, stays] = await Promise.all([
+      long(tcp("shop-dev/backend-2", "shop-dev/db-1", 5432)),
+      long(tcp("shop-dev/frontend-1", "shop-dev/backend-2", 8080)),
+    ]);
     const edited = vigil.mark("edit");
     await put(withoutDatabase);
     const inForce = vigil.mark("Ready");
@@ -243,7 +247,10 @@ describe("one SegmentPolicy, on packets", function () {
     report.assertAll(denied, "dropped");
     assert.ok((await hold.release()).open, "a long connection lives through it");
     await put(withoutDatabase);
-    assert.deepEqual(await surprises((pair) => allowed(pair) && !(pair.server.includes("/db-") && pair.client !== pair.server)), []);
+    assert.deepEqual(
+      await surprises((pair) => allowed(pair) && !(pair.server.includes("/db-") && pair.client !== pair.server)),
+      [],
+    );
     await put(shop);
   });
 
@@ -252,7 +259,11 @@ describe("one SegmentPolicy, on packets", function () {
     await pause(300);
     const deleted = vigil.mark("kubectl delete");
     await lab.get(["delete", "segpol", "shop"]);
-    await waitFor("the NetworkPolicies being gone", async () => (await lab.get(["get", "networkpolicies", "-A", "-o=name"])).trim() === "" ? true : undefined, { timeoutMs: 30_000 });
+    await waitFor(
+      "the NetworkPolicies being gone",
+      async () => ((await lab.get(["get", "networkpolicies", "-A", "-o=name"])).trim() === "" ? true : undefined),
+      { timeoutMs: 30_000 },
+    );
     await pause(1_000);
     const open = vigil.mark("open again");
     await pause(500);

@@ -50,13 +50,20 @@ export class Vigil {
 
   static async start(lab: Lab, pairs: readonly Pair[], perSecond = 200): Promise<Vigil> {
     const clients = Map.groupBy(pairs, ({ client }) => client);
-    const watches = await Promise.all([...clients].map(async ([client, own]) => {
-      const prober = await lab.prober(...place(client));
-      const targets = await Promise.all(own.map(async ({ server, port, protocol }): Promise<Target> => (
-        { to: await lab.podIP(...place(server)), port, protocol, timeoutMs: TIMEOUT_MS }
-      )));
-      return { pairs: own, targets, prober, watch: await prober.watch(targets, perSecond) };
-    }));
+    const watches = await Promise.all(
+      [...clients].map(async ([client, own]) => {
+        const prober = await lab.prober(...place(client));
+        const targets = await Promise.all(
+          own.map(async ({ server, port, protocol }): Promise<Target> => ({
+            to: await lab.podIP(...place(server)),
+            port,
+            protocol,
+            timeoutMs: TIMEOUT_MS,
+          })),
+        );
+        return { pairs: own, targets, prober, watch: await prober.watch(targets, perSecond) };
+      }),
+    );
     return new Vigil(watches);
   }
 
@@ -74,7 +81,12 @@ export class Vigil {
     for (const { pairs, targets, watch, prober } of this.#watches) {
       const report = await watch.stop();
       planned += report.planned;
-      pairs.forEach((pair, index) => samples.set(nameOf(pair), report.samples.filter(({ target }) => target === targets[index])));
+      pairs.forEach((pair, index) =>
+        samples.set(
+          nameOf(pair),
+          report.samples.filter(({ target }) => target === targets[index]),
+        ),
+      );
       await prober.stop();
     }
     const report = new VigilReport(samples, planned, this.#marks);
@@ -115,16 +127,19 @@ export class VigilReport {
     });
     for (const { pair, sent } of verdicts) assert.ok(sent > 0, `${nameOf(pair)}: no probe was sent in the span`);
     // All pairs in one message: whether one pod was slow or one rule wrong shows in which of them failed.
-    const failed = verdicts.filter(({ wrong }) => wrong.length > 0).map(({ pair, sent, wrong }) => {
-      const examples = [...wrong.slice(0, 3), ...wrong.slice(-1)].map((sample) => this.#tell(sample)).join("; ");
-      return `${nameOf(pair)}: ${wrong.length} of ${sent} probes not ${expected}: ${examples}`;
-    });
+    const failed = verdicts
+      .filter(({ wrong }) => wrong.length > 0)
+      .map(({ pair, sent, wrong }) => {
+        const examples = [...wrong.slice(0, 3), ...wrong.slice(-1)].map((sample) => this.#tell(sample)).join("; ");
+        return `${nameOf(pair)}: ${wrong.length} of ${sent} probes not ${expected}: ${examples}`;
+      });
     assert.equal(failed.join("\n"), "");
   }
 
   #tell({ at, result, latencyMs, error }: Sample): string {
     const before = this.#marks.findLast((mark) => mark.at <= at);
-    const when = before === undefined ? "before the first mark" : `${Math.round(at - before.at)} ms after "${before.label}"`;
+    const when =
+      before === undefined ? "before the first mark" : `${Math.round(at - before.at)} ms after "${before.label}"`;
     return `${result} ${when} (${latencyMs.toFixed(1)} ms${error === undefined ? "" : `, ${error}`})`;
   }
 }
