@@ -1,8 +1,8 @@
 import type { EnforcerSettings } from "../api/enforcer-settings.ts";
 import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
 import type { NodeState } from "../api/node-state.ts";
-import type { Backoff } from "./backoff.ts";
-import { waitAfter } from "./backoff.ts";
+import type { Backoff } from "../timing/backoff.ts";
+import { waitAfter } from "../timing/backoff.ts";
 import type { Clock } from "./clock.ts";
 import type { Applied, Firewall } from "./firewall.ts";
 import type { LineLogger } from "./line-logger.ts";

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { SegmentNodeStatus } from "../api/segment-node.ts";
-import type { Backoff } from "./backoff.ts";
-import { waitAfter } from "./backoff.ts";
+import type { Backoff } from "../timing/backoff.ts";
+import { waitAfter } from "../timing/backoff.ts";
 import type { Clock } from "./clock.ts";
 import type { LineLogger } from "./line-logger.ts";
 import type { NodeReport } from "./node-report.ts";

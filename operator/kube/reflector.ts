@@ -1,5 +1,5 @@
 import { ApiError, errorFromAnswer, retryAfterMs } from "./api-error.ts";
-import { waitAfter, type Backoff } from "./backoff.ts";
+import { waitAfter, type Backoff } from "../timing/backoff.ts";
 import type { ApiClient } from "./client.ts";
 import { sleep, type Clock } from "./clock.ts";
 import { ObjectStore, type Change, type RawObject } from "./object-store.ts";

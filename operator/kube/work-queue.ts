@@ -1,5 +1,5 @@
 import { retryAfterMs } from "./api-error.ts";
-import { waitAfter, type Backoff } from "./backoff.ts";
+import { waitAfter, type Backoff } from "../timing/backoff.ts";
 import type { Clock } from "./clock.ts";
 
 /** What a reconcile decides: nothing more to do, or to be called again later. */

@@ -6,7 +6,7 @@ import { Lab } from "../lab/lab.ts";
 import { loadKubeConfig } from "../../operator/kube/config.ts";
 import { KubeClient } from "../../operator/kube/client.ts";
 import { collectionPath, objectPath, SEGMENT_POLICIES } from "../../operator/kube/resource.ts";
-import { install } from "../packets/installation.ts";
+import { install, podsOf } from "../packets/installation.ts";
 
 const ROUNDS = 15;
 const path = objectPath(SEGMENT_POLICIES, { name: "shop" });
@@ -121,18 +121,7 @@ try {
   tell("one apply in an enforcer", applies);
   const memory = await Promise.all(
     ["tierwall-enforcer", "tierwall-operator"].map(async (app) => {
-      const names = (
-        await lab.get([
-          "-n",
-          "tierwall-system",
-          "get",
-          "pods",
-          "-l",
-          `app.kubernetes.io/name=${app}`,
-          "-o",
-          "jsonpath={.items[*].metadata.name}",
-        ])
-      ).split(" ");
+      const names = await podsOf(lab, app);
       const sizes = await Promise.all(
         names.map(async (name) => {
           const { stdout } = await lab.kubectl([

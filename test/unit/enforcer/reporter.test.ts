@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { PolicyId } from "../../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
-import { waitAfter } from "../../../operator/enforcer/backoff.ts";
 import type { Clock } from "../../../operator/enforcer/clock.ts";
 import type { LineLogger } from "../../../operator/enforcer/line-logger.ts";
 import type { NodeReport } from "../../../operator/enforcer/node-report.ts";
@@ -139,12 +138,4 @@ describe("SegmentNodeReporter", () => {
   it("tries again, waiting longer each time, while there is no SegmentNode", async () => {
     assert.deepEqual(await written([report(1)], 3), [[250 + 500 + 1_000, 1, 20]]);
   });
-});
-
-describe("waitAfter", () => {
-  const backoff = { firstMs: 250, mostMs: 5_000 };
-  const cases: readonly (readonly [number, number, number])[] = [[1, 0, 250], [2, 0, 500], [9, 0, 5_000], [2, 1, 250]];
-  for (const [failures, random, ms] of cases) {
-    it(`${ms} ms after ${failures} failures`, () => assert.equal(waitAfter(failures, backoff, () => random), ms));
-  }
 });

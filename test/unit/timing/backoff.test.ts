@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { waitAfter } from "../../../operator/kube/backoff.ts";
+import { waitAfter } from "../../../operator/timing/backoff.ts";
 
 describe("backoff", () => {
   const backoff = { firstMs: 100, mostMs: 30_000 };
