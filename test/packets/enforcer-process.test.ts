@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -94,7 +94,32 @@ describe("the enforcer's process, from its stream to its SegmentNode", function 
     });
   }
 
-  function start(): void {
+  for (const { tool, kept, reason } of [
+    { tool: "ipset", kept: ["iptables-nft-save", "iptables-nft-restore", "iptables-legacy-save", "conntrack"], reason: "IpsetMissing" },
+    { tool: "iptables", kept: ["ipset", "conntrack"], reason: "IptablesMissing" },
+  ]) {
+    it(`says in its SegmentNode that ${tool} is missing, and leaves the rules in force`, async () => {
+      await kill("SIGTERM");
+      const before = await rules();
+      const tools = await mkdtemp(join(directory, "tools-"));
+      for (const name of kept) {
+        const { stdout } = await run("sh", ["-c", `command -v ${name}`]);
+        await symlink(stdout.trim(), join(tools, name));
+      }
+      start(tools);
+      await until(async () => {
+        const statuses = await operator.order<SegmentNodeStatus[]>({ do: "statuses" } satisfies OperatorOrder);
+        const ready = statuses.at(-1)?.conditions.find(({ type }) => type === "Ready");
+        return ready?.status === "False" && ready.reason === reason && ready.message.includes(tool);
+      });
+      assert.equal(await readiness(), "503");
+      assert.equal(await rules(), before);
+      assert.equal(await probe(), "dropped");
+    });
+  }
+
+  /** @param path where it finds its tools; absent = where we do */
+  function start(path = process.env["PATH"] ?? ""): void {
     const files = { "ca-file": "ca.crt", "token-file": "token", "api-ca-file": "ca.crt", "api-token-file": "token" };
     const values = {
       ...Object.fromEntries(Object.entries(files).map(([name, value]) => [name, join(directory, value)])),
@@ -104,7 +129,7 @@ describe("the enforcer's process, from its stream to its SegmentNode", function 
       "api-server": `https://127.0.0.1:${API_PORT}`,
     };
     const args = Object.entries(values).map(([name, value]) => `--${name}=${value}`);
-    const inNode = ["netns", "exec", network.namespace("node"), process.execPath];
+    const inNode = ["netns", "exec", network.namespace("node"), "env", `PATH=${path}`, process.execPath];
     enforcer = spawn("ip", [...inNode, MAIN, ...args], { stdio: ["ignore", "ignore", "inherit"] });
   }
 
