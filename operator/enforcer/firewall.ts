@@ -37,8 +37,11 @@ export class Firewall {
   /** In force, but not yet named by the kernel's generation rule. */
   #unnamed: Ruleset | undefined;
   readonly #names = new StateNames();
-  /** A generation that no connection carries, found in advance: the search takes up to a second on a busy node. */
-  #reserve: number | undefined;
+  /**
+   * A generation that no connection carries, looked for while nothing else is to be done: the search takes up to a
+   * second on a busy node. `undefined` in the end = it could not be found out.
+   */
+  #reserve: Promise<number | undefined> | undefined;
 
   constructor(netfilter: Netfilter, family: Family) {
     this.#netfilter = netfilter;
@@ -95,6 +98,8 @@ export class Firewall {
     this.#due = false;
     this.#marks = next;
     this.#state = state;
+    // Nobody waits for it: states come in bursts, and the next one then finds it done.
+    this.#reserve ??= this.#freeGeneration(next, signal).catch(() => undefined);
     const wrote = narrower || !inForce(steps);
     if (wrote) this.#unnamed = ruleset;
     return { wrote, ...count(ruleset) };
@@ -108,7 +113,7 @@ export class Firewall {
 
   /**
    * What may wait until a state is confirmed but not until the next one: removes what nothing refers to any more,
-   * names the state in the kernel, looks for the next generation. @throws NetfilterError
+   * names the state in the kernel. @throws NetfilterError
    */
   async sweep(signal: AbortSignal): Promise<void> {
     const garbage = this.#garbage;
@@ -124,7 +129,6 @@ export class Firewall {
       this.#kernel = garbage.swept;
     }
     await this.#nameState(signal);
-    if (this.#marks !== undefined) this.#reserve ??= await this.#freeGeneration(this.#marks, signal);
   }
 
   async #run(steps: Plan, signal: AbortSignal): Promise<void> {
@@ -154,7 +158,7 @@ export class Firewall {
   }
 
   async #next(marks: Marks, signal: AbortSignal): Promise<Marks> {
-    const generation = this.#reserve ?? (await this.#freeGeneration(marks, signal));
+    const generation = (await this.#reserve) ?? (await this.#freeGeneration(marks, signal));
     this.#reserve = undefined;
     return { ...marks, generation };
   }
