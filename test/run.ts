@@ -1,5 +1,6 @@
 // `npm test`: the three suites one after the other, quickest first, and one line at the end that sums them up.
 import { spawn } from "node:child_process";
+import { stripVTControlCharacters } from "node:util";
 
 interface Suite {
   readonly name: string;
@@ -30,7 +31,7 @@ async function run({ args }: Suite): Promise<Count> {
   let tail = "";
   child.stdout.on("data", (chunk: Buffer) => {
     process.stdout.write(chunk);
-    tail = `${tail}${chunk.toString()}`.slice(-200_000);
+    tail = stripVTControlCharacters(`${tail}${chunk.toString()}`).slice(-200_000);
   });
   const code = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
