@@ -29,6 +29,7 @@ const levels = {
     await modules();
     requireLinux();
     requireProgram("openssl", "install the package openssl");
+    requireProgram("setpriv", "install the package util-linux");
     await controlPlane();
   },
   lab: async () => {

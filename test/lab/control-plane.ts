@@ -1,14 +1,14 @@
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { Agent, get } from "node:https";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { componentPath } from "../controlplane/build.mjs";
 import { Authority, type Subject } from "./authority.ts";
 import { command, type CommandOptions, type CommandResult, output } from "./command.ts";
 import { Daemon } from "./daemon.ts";
 import { kubeconfig } from "./kubeconfig.ts";
+import { ownedFolder } from "./owner.ts";
 import { waitFor } from "./wait.ts";
 
 export interface ControlPlaneOptions {
@@ -66,7 +66,7 @@ export class ControlPlane {
 
   /** Ready when the API server says so and the default namespace is there. */
   static async start(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
-    const directory = options.directory ?? await mkdtemp(join(tmpdir(), "tierwall-api-"));
+    const directory = options.directory ?? await ownedFolder("tierwall-api-");
     await mkdir(directory, { recursive: true });
     const ports = options.address === undefined ? await freePorts() : [6443, 2379] as const;
     const plane = new ControlPlane(directory, options, await Authority.create(join(directory, "authority")), ports);
@@ -148,7 +148,9 @@ export class ControlPlane {
   }
 
   #run(component: string, args: readonly string[]): Daemon {
-    const argv = [...(this.#options.wrapper ?? []), componentPath(component), ...args];
+    // A control plane of one process's own ends with it, also when that is killed; one of a lab is swept, or kept.
+    const leash = this.#options.directory === undefined ? ["setpriv", "--pdeathsig", "KILL", "--"] : [];
+    const argv = [...leash, ...(this.#options.wrapper ?? []), componentPath(component), ...args];
     const daemon = Daemon.start(component, argv, {
       log: this.#path(`${component}.log`), env: { ...this.#options.env, HOME: this.directory }, cwd: this.directory,
     });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -72,4 +72,19 @@ export async function processesOf(id: string): Promise<number[]> {
 
 export async function removeDirectory(id: string): Promise<void> {
   await rm(labDirectory(id), { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+}
+
+const ownerFile = "owner";
+
+/** A temporary folder that is known to be this process's; those of processes that were killed are removed first. */
+export async function ownedFolder(name: string): Promise<string> {
+  for (const entry of await readdir(tmpdir())) {
+    if (!entry.startsWith(name)) continue;
+    const folder = join(tmpdir(), entry);
+    const [pid, start] = (await readFile(join(folder, ownerFile), "utf8").catch(() => "")).split(" ");
+    if (start !== undefined && await startOf(Number(pid)) !== start) await rm(folder, { recursive: true, force: true });
+  }
+  const folder = await mkdtemp(join(tmpdir(), name));
+  await writeFile(join(folder, ownerFile), `${process.pid} ${await startOf(process.pid) ?? ""}`);
+  return folder;
 }
