@@ -1,6 +1,6 @@
 import type { LabelSelector } from "./label-selector.ts";
 import type { ObjectMeta } from "./meta.ts";
-import { FIELD_MANAGER, POLICY_LABEL, TIER_LABEL } from "./meta.ts";
+import { FIELD_MANAGER, POLICY_LABEL } from "./meta.ts";
 
 export type Protocol = "TCP" | "UDP" | "SCTP";
 export type Direction = "Ingress" | "Egress";
@@ -59,9 +59,4 @@ export interface NetworkPolicyPort {
 export function generatedFrom({ metadata }: NetworkPolicy): string | undefined {
   // The label alone can be copied by anyone; the field manager is what the API server recorded of our own writes.
   return metadata.managers.includes(FIELD_MANAGER) ? metadata.labels[POLICY_LABEL] : undefined;
-}
-
-/** The tier whose rules a generated NetworkPolicy carries; `undefined` for the default and quarantine parts. */
-export function generatedTier(policy: NetworkPolicy): string | undefined {
-  return policy.metadata.labels[TIER_LABEL];
 }

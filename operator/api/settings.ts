@@ -1,4 +1,5 @@
 import { DEFAULT_ENFORCER_SETTINGS, type EnforcerSettings } from "./enforcer-settings.ts";
+import { NAMESPACE_NAME_LABEL } from "./meta.ts";
 import type { NetworkPolicyPeer } from "./network-policy.ts";
 import { readPeer } from "./network-policy-parser.ts";
 import type { Reader } from "./reader.ts";
@@ -58,7 +59,7 @@ export const DEFAULT_SETTINGS: Settings = {
         kind: "peer",
         peer: {
           podSelector: { matchLabels: { "k8s-app": "kube-dns" } },
-          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "kube-system" } },
+          namespaceSelector: { matchLabels: { [NAMESPACE_NAME_LABEL]: "kube-system" } },
         },
       },
       { kind: "service", namespace: "kube-system", name: "kube-dns" },

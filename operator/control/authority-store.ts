@@ -1,7 +1,9 @@
 import { MANAGED_BY_LABEL } from "../api/meta.ts";
 import { Reader } from "../api/reader.ts";
-import { ApiError } from "../kube/api-error.ts";
+import { hasStatus } from "../kube/api-error.ts";
+import { find } from "../kube/apply.ts";
 import type { ApiClient } from "../kube/client.ts";
+import { collectionPath, CONFIG_MAPS, objectPath, SECRETS, type ObjectName, type Resource } from "../kube/resource.ts";
 import {
   bundleOf,
   createAuthority,
@@ -15,8 +17,6 @@ import {
 const NAME = "tierwall-ca";
 /** Each means that another replica has just written. */
 const ATTEMPTS = 5;
-
-type Resource = "secrets" | "configmaps";
 
 /**
  * The CA in the cluster, shared by all replicas. Whoever comes first creates or rotates it; who comes second is refused
@@ -37,7 +37,7 @@ export class AuthorityStore {
   async refresh(): Promise<Authority> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       // Read before the Secret: a bundle made from an older Secret then cannot replace one made from a newer.
-      const published = await this.#get("configmaps");
+      const published = await this.#get(CONFIG_MAPS);
       const authority = await this.#authority();
       if (authority !== undefined && (await this.#publish(bundleOf(authority, this.#now()), published)))
         return authority;
@@ -47,29 +47,25 @@ export class AuthorityStore {
 
   /** `undefined` = another replica was faster: look again. */
   async #authority(): Promise<Authority | undefined> {
-    const found = await this.#get("secrets");
+    const found = await this.#get(SECRETS);
     if (found === undefined) {
       const created = await createAuthority(this.#now());
-      return (await this.#write("secrets", secretOf(created), undefined)) ? created : undefined;
+      return (await this.#write(SECRETS, secretOf(created), undefined)) ? created : undefined;
     }
     const authority = authorityOf(found.at("data"));
     if (!rotationDue(authority, this.#now())) return authority;
     const rotated = await rotateAuthority(authority, this.#now());
-    return (await this.#write("secrets", secretOf(rotated), found)) ? rotated : undefined;
+    return (await this.#write(SECRETS, secretOf(rotated), found)) ? rotated : undefined;
   }
 
   async #publish(bundle: string, published: Reader | undefined): Promise<boolean> {
     if (published?.at("data").maybe((data) => data.at("ca.crt").value) === bundle) return true;
-    return await this.#write("configmaps", { kind: "ConfigMap", data: { "ca.crt": bundle } }, published);
+    return await this.#write(CONFIG_MAPS, { kind: "ConfigMap", data: { "ca.crt": bundle } }, published);
   }
 
   async #get(resource: Resource): Promise<Reader | undefined> {
-    try {
-      return new Reader(await this.#client.request({ method: "GET", path: `${this.#path(resource)}/${NAME}` }));
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
-      throw error;
-    }
+    const found = await find(this.#client, resource, this.#name);
+    return found === undefined ? undefined : new Reader(found);
   }
 
   /** Creates the object, or replaces exactly what was seen of it. @returns false = it has changed meanwhile */
@@ -80,23 +76,24 @@ export class AuthorityStore {
   ): Promise<boolean> {
     const resourceVersion = seen?.at("metadata").at("resourceVersion").text();
     const labels = { [MANAGED_BY_LABEL]: "tierwall" };
-    const name = { name: NAME, namespace: this.#namespace };
-    const metadata = { ...name, labels, ...(resourceVersion !== undefined && { resourceVersion }) };
+    const metadata = { ...this.#name, labels, ...(resourceVersion !== undefined && { resourceVersion }) };
     const body = { apiVersion: "v1", metadata, ...content };
-    const path = this.#path(resource);
     try {
-      if (seen === undefined) await this.#client.request({ method: "POST", path, body });
-      else await this.#client.request({ method: "PUT", path: `${path}/${NAME}`, body });
+      await this.#client.request(
+        seen === undefined
+          ? { method: "POST", path: collectionPath(resource, this.#namespace), body }
+          : { method: "PUT", path: objectPath(resource, this.#name), body },
+      );
       return true;
     } catch (error) {
       // 404: deleted since it was seen.
-      if (error instanceof ApiError && (error.status === 409 || error.status === 404)) return false;
+      if (hasStatus(error, 409) || hasStatus(error, 404)) return false;
       throw error;
     }
   }
 
-  #path(resource: Resource): string {
-    return `/api/v1/namespaces/${this.#namespace}/${resource}`;
+  get #name(): ObjectName {
+    return { name: NAME, namespace: this.#namespace };
   }
 }
 

@@ -4,10 +4,9 @@ import { canonicalJson } from "../api/canonical-json.ts";
 import { FIELD_MANAGER, type OwnerReference } from "../api/meta.ts";
 import { Reader } from "../api/reader.ts";
 import type { Settings } from "../api/settings.ts";
-import { hasStatus } from "../kube/api-error.ts";
-import { applyPatch, deleteObject, type ApiObject } from "../kube/apply.ts";
+import { applyPatch, deleteObject, find, type ApiObject } from "../kube/apply.ts";
 import type { ApiClient } from "../kube/client.ts";
-import { DAEMON_SETS, DEPLOYMENTS, objectPath, SERVICES, type Resource } from "../kube/resource.ts";
+import { DAEMON_SETS, DEPLOYMENTS, SERVICES, type Resource } from "../kube/resource.ts";
 import { ENFORCER_NAME, enforcerDaemonSet, type EnforcerPlacement } from "./enforcer-daemonset.ts";
 import type { EnforcementMode } from "./enforcement-mode.ts";
 
@@ -114,14 +113,8 @@ export class EnforcerReconciler {
 
   async #own(resource: Resource): Promise<Reader | undefined> {
     const { client, namespace } = this.#options;
-    try {
-      return new Reader(
-        await client.request({ method: "GET", path: objectPath(resource, { namespace, name: OPERATOR_NAME }) }),
-      );
-    } catch (error) {
-      if (hasStatus(error, 404)) return undefined;
-      throw error;
-    }
+    const found = await find(client, resource, { namespace, name: OPERATOR_NAME });
+    return found === undefined ? undefined : new Reader(found);
   }
 }
 

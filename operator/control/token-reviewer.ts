@@ -1,5 +1,6 @@
 import { Reader } from "../api/reader.ts";
 import type { ApiClient } from "../kube/client.ts";
+import { collectionPath, TOKEN_REVIEWS } from "../kube/resource.ts";
 import type { TokenReviewer } from "../stream/authenticator.ts";
 
 /** Reviews tokens with the API server. @throws ApiError, Unreachable, and ReadError for an answer that is no review */
@@ -7,7 +8,7 @@ export function tokenReviewer(client: Pick<ApiClient, "request">): TokenReviewer
   return async (token, audiences) => {
     const review = await client.request({
       method: "POST",
-      path: "/apis/authentication.k8s.io/v1/tokenreviews",
+      path: collectionPath(TOKEN_REVIEWS),
       body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token, audiences } },
     });
     const status = new Reader(review).at("status");

@@ -1,5 +1,5 @@
 import { hasStatus } from "./api-error.ts";
-import type { ApiClient } from "./client.ts";
+import type { ApiClient, ApiRequest } from "./client.ts";
 import { collectionPath, objectPath, type ObjectName, type Resource } from "./resource.ts";
 
 /** What every object we send has; the rest of it is sent as it is. */
@@ -21,6 +21,21 @@ export interface ApplyOptions {
   /** Take over fields that another manager owns; without it that is a 409. */
   readonly force?: boolean;
   readonly signal?: AbortSignal;
+}
+
+/** The object as it is now; `undefined` if there is none of that name. @throws ApiError, Unreachable */
+export async function find(
+  client: Pick<ApiClient, "request">,
+  resource: Resource,
+  name: ObjectName,
+  limits: Pick<ApiRequest, "signal" | "timeoutMs"> = {},
+): Promise<unknown> {
+  try {
+    return await client.request({ method: "GET", path: objectPath(resource, name), ...limits });
+  } catch (error) {
+    if (hasStatus(error, 404)) return undefined;
+    throw error;
+  }
 }
 
 /** @throws ApiError 409 AlreadyExists if the name is taken: create never adopts. */

@@ -1,4 +1,4 @@
-import { hasStatus } from "./api-error.ts";
+import { find } from "./apply.ts";
 import type { ApiClient } from "./client.ts";
 import { sleep, type Clock } from "./clock.ts";
 import { collectionPath, LEASES, objectPath, type ObjectName } from "./resource.ts";
@@ -115,17 +115,8 @@ export class LeaderElection {
   }
 
   async #read(signal: AbortSignal, timeoutMs: number): Promise<LeaseObject | undefined> {
-    try {
-      return (await this.#options.client.request({
-        method: "GET",
-        path: objectPath(LEASES, this.#options.lease),
-        signal,
-        timeoutMs,
-      })) as LeaseObject;
-    } catch (error) {
-      if (hasStatus(error, 404)) return undefined;
-      throw error;
-    }
+    const { client, lease } = this.#options;
+    return (await find(client, LEASES, lease, { signal, timeoutMs })) as LeaseObject | undefined;
   }
 
   #body(found: LeaseObject | undefined, holder = this.#options.identity): unknown {

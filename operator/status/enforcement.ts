@@ -24,8 +24,6 @@ export interface Grace {
   readonly newNodeMs: number;
 }
 
-export const DEFAULT_GRACE: Grace = { newcomerMs: 30_000, newNodeMs: 300_000 };
-
 export interface Enforcement {
   readonly nodes: NodeSummary;
   /** Nodes that report a failure, or owe a confirmation for longer than their grace. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import { readSegmentPolicy } from "../../../operator/api/segment-policy-parser.ts";
 import type { SegmentPolicy, SegmentPolicyStatus } from "../../../operator/api/segment-policy.ts";
-import { DEFAULT_GRACE, judgeEnforcement, type NodeEvidence } from "../../../operator/status/enforcement.ts";
+import { judgeEnforcement, type NodeEvidence } from "../../../operator/status/enforcement.ts";
 import { policyStatus, type Outcome } from "../../../operator/status/policy-status.ts";
 
 const NOW = Date.parse("2026-01-01T00:10:00Z");
@@ -31,7 +31,8 @@ function told(status: SegmentPolicyStatus): readonly string[] {
 }
 
 const tiers = [{ name: "db", pods: 1 }];
-const judge = (nodes: readonly NodeEvidence[], wasEnforced = false) => judgeEnforcement("shop", nodes, wasEnforced, DEFAULT_GRACE, NOW);
+const GRACE = { newcomerMs: 30_000, newNodeMs: 300_000 };
+const judge = (nodes: readonly NodeEvidence[], wasEnforced = false) => judgeEnforcement("shop", nodes, wasEnforced, GRACE, NOW);
 const good = [node("a", { confirmed: 3 }), node("b", { confirmed: 3 })];
 
 describe("policy status", () => {
