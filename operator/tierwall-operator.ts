@@ -2,7 +2,7 @@ import operatorModule from "@dot-i/k8s-operator";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Server } from "node:http";
 
-import type { Settings } from "./api/settings.ts";
+import { enforcerSettings, type Settings } from "./api/settings.ts";
 import { ChangeRouter } from "./control/change-router.ts";
 import { ClusterFacts } from "./control/cluster-facts.ts";
 import { ClusterWatch } from "./control/cluster-watch.ts";
@@ -74,7 +74,7 @@ export class TierwallOperator extends Operator {
     const watch = new ClusterWatch({ client, clock, random, log, reachability }, services);
     const hub = new StreamHub({
       version,
-      settings: { driftCheckMs: settings.timings.driftCheckMs, streamSilenceMs: settings.timings.streamSilenceMs },
+      settings: enforcerSettings(settings),
       state: (node) => this.#publisher.nodeState(node),
       seen: () => watch.seenVersions,
       monotonic: () => clock.monotonic(),

@@ -1,9 +1,35 @@
 /** Settings that travel to the enforcers in the stream's `hello`, and are kept with their disk copy. */
 export interface EnforcerSettings {
+  /** `Enforce`: what a pod sends to its own node is judged too. `Allow`, as Kubernetes documents: it always passes. */
+  readonly nodeTraffic: "Allow" | "Enforce";
+  /** What becomes of a connection that was allowed once and is not any more. */
+  readonly establishedFlows: "Cut" | "Keep";
+  /** Whether a pod's address that is not programmed yet is closed both ways. Needs the node's exact pod networks. */
+  readonly failClosed: boolean;
+  /** Bits of the connection mark that hold our verdict; 0 = chosen among those that nobody else uses. */
+  readonly connmarkMask: number;
+  /** Which iptables holds our chains; `Auto` = the one that the node's kubelet uses. */
+  readonly backend: "Auto" | "nft" | "legacy";
   /** How often the kernel is compared with what should be in it. Milliseconds. */
   readonly driftCheckMs: number;
   /** Silence on the stream after which the enforcer reconnects. Milliseconds; three heartbeats by default. */
   readonly streamSilenceMs: number;
 }
 
-export const DEFAULT_ENFORCER_SETTINGS: EnforcerSettings = { driftCheckMs: 5_000, streamSilenceMs: 45_000 };
+export const DEFAULT_ENFORCER_SETTINGS: EnforcerSettings = {
+  nodeTraffic: "Allow",
+  establishedFlows: "Cut",
+  failClosed: false,
+  connmarkMask: 0,
+  backend: "Auto",
+  driftCheckMs: 5_000,
+  streamSilenceMs: 45_000,
+};
+
+/** Fewer bits would make generations come round too soon. */
+const FEWEST_BITS = 8;
+
+/** Whether `mask` is one run of at least eight bits. */
+export function isConnmarkField(mask: number): boolean {
+  return /^0*1{8,32}0*$/.test((mask >>> 0).toString(2).padStart(32, "0")) && mask >= 2 ** FEWEST_BITS - 1;
+}

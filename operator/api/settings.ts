@@ -1,4 +1,5 @@
-import { DEFAULT_ENFORCER_SETTINGS, type EnforcerSettings } from "./enforcer-settings.ts";
+import { parseNetwork } from "./address.ts";
+import { DEFAULT_ENFORCER_SETTINGS, isConnmarkField, type EnforcerSettings } from "./enforcer-settings.ts";
 import { NAMESPACE_NAME_LABEL } from "./meta.ts";
 import type { NetworkPolicyPeer } from "./network-policy.ts";
 import { readPeer } from "./network-policy-parser.ts";
@@ -13,6 +14,14 @@ export interface Settings {
   readonly enforcer: "Auto" | "Managed" | "Disabled";
   /** `Segments`: what a generated policy selects, and there every NetworkPolicy counts. `All`: every NetworkPolicy. */
   readonly enforce: "Segments" | "All";
+  readonly nodeTraffic: EnforcerSettings["nodeTraffic"];
+  readonly establishedFlows: EnforcerSettings["establishedFlows"];
+  readonly failClosed: boolean;
+  /** `mask` 0 = chosen by each enforcer. */
+  readonly connmark: { readonly mask: number };
+  readonly backend: EnforcerSettings["backend"];
+  /** Networks of the nodes, for `nodes` peers that would come to more blocks than a NetworkPolicy should hold. */
+  readonly nodeCIDRs: readonly string[];
   /** Never part of a segment; the operator's own namespace is one of them whatever is written here. */
   readonly excludedNamespaces: readonly string[];
   readonly dns: { readonly peers: readonly DnsPeer[]; readonly ports: readonly number[] };
@@ -41,7 +50,7 @@ export interface Resources {
   readonly memory: string;
 }
 
-export interface Timings extends EnforcerSettings {
+export interface Timings extends Pick<EnforcerSettings, "driftCheckMs" | "streamSilenceMs"> {
   readonly heartbeatMs: number;
   /** How long a newcomer among the nodes may take to confirm before the segment counts as degraded. */
   readonly confirmGraceMs: number;
@@ -52,6 +61,12 @@ export interface Timings extends EnforcerSettings {
 export const DEFAULT_SETTINGS: Settings = {
   enforcer: "Auto",
   enforce: "Segments",
+  nodeTraffic: DEFAULT_ENFORCER_SETTINGS.nodeTraffic,
+  establishedFlows: DEFAULT_ENFORCER_SETTINGS.establishedFlows,
+  failClosed: DEFAULT_ENFORCER_SETTINGS.failClosed,
+  connmark: { mask: DEFAULT_ENFORCER_SETTINGS.connmarkMask },
+  backend: DEFAULT_ENFORCER_SETTINGS.backend,
+  nodeCIDRs: [],
   excludedNamespaces: ["kube-system", "kube-public", "kube-node-lease"],
   dns: {
     peers: [
@@ -71,7 +86,13 @@ export const DEFAULT_SETTINGS: Settings = {
   ports: { stream: 8443, probes: 8081, metrics: 8080, enforcerProbes: 9474 },
   enforcerImage: "",
   enforcerResources: { cpu: "50m", memory: "128Mi" },
-  timings: { ...DEFAULT_ENFORCER_SETTINGS, heartbeatMs: 15_000, confirmGraceMs: 30_000, newNodeGraceMs: 300_000 },
+  timings: {
+    driftCheckMs: DEFAULT_ENFORCER_SETTINGS.driftCheckMs,
+    streamSilenceMs: DEFAULT_ENFORCER_SETTINGS.streamSilenceMs,
+    heartbeatMs: 15_000,
+    confirmGraceMs: 30_000,
+    newNodeGraceMs: 300_000,
+  },
 };
 
 /** The settings file's content; an empty file means the defaults. @throws ReadError with the path of what is wrong */
@@ -82,6 +103,14 @@ export function readSettings(file: Reader): Settings {
   return {
     enforcer: file.at("enforcer").or((reader) => reader.oneOf(["Auto", "Managed", "Disabled"]), fallback.enforcer),
     enforce: file.at("enforce").or((reader) => reader.oneOf(["Segments", "All"]), fallback.enforce),
+    nodeTraffic: file.at("nodeTraffic").or((reader) => reader.oneOf(["Allow", "Enforce"]), fallback.nodeTraffic),
+    establishedFlows: file
+      .at("establishedFlows")
+      .or((reader) => reader.oneOf(["Cut", "Keep"]), fallback.establishedFlows),
+    failClosed: file.at("failClosed").or((reader) => reader.flag(), fallback.failClosed),
+    connmark: file.at("connmark").or(readConnmark, fallback.connmark),
+    backend: file.at("backend").or((reader) => reader.oneOf(["Auto", "nft", "legacy"]), fallback.backend),
+    nodeCIDRs: file.at("nodeCIDRs").or((list) => list.each(readNetwork), fallback.nodeCIDRs),
     excludedNamespaces: file
       .at("excludedNamespaces")
       .or((list) => list.each((item) => item.text()), fallback.excludedNamespaces),
@@ -91,6 +120,40 @@ export function readSettings(file: Reader): Settings {
     enforcerResources: file.at("enforcerResources").or(readResources, fallback.enforcerResources),
     timings: file.at("timings").or((reader) => readNumbers(reader, fallback.timings, 1, 86_400_000), fallback.timings),
   };
+}
+
+/** What of the settings travels to the enforcers. */
+export function enforcerSettings(settings: Settings): EnforcerSettings {
+  const { nodeTraffic, establishedFlows, failClosed, connmark, backend, timings } = settings;
+  const { driftCheckMs, streamSilenceMs } = timings;
+  return {
+    nodeTraffic,
+    establishedFlows,
+    failClosed,
+    connmarkMask: connmark.mask,
+    backend,
+    driftCheckMs,
+    streamSilenceMs,
+  };
+}
+
+function readConnmark(connmark: Reader): Settings["connmark"] {
+  connmark.onlyKeys(["mask"]);
+  return { mask: connmark.at("mask").or(readMask, DEFAULT_SETTINGS.connmark.mask) };
+}
+
+/** A number, as YAML reads `0xffff0000` too. */
+function readMask(mask: Reader): number {
+  const value = mask.integer(0, 0xffffffff);
+  if (value !== 0 && !isConnmarkField(value)) throw mask.wrong("one run of at least 8 bits, such as 0xffff0000");
+  return value;
+}
+
+/** @throws ReadError */
+function readNetwork(network: Reader): string {
+  const text = network.text();
+  if (parseNetwork(text) === undefined) throw network.wrong("a network such as 10.0.0.0/16");
+  return text;
 }
 
 function readDns(dns: Reader): Settings["dns"] {

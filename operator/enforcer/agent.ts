@@ -1,17 +1,18 @@
-import type { EnforcerSettings } from "../api/enforcer-settings.ts";
+import { isDeepStrictEqual } from "node:util";
 import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
 import type { NodeState } from "../api/node-state.ts";
 import type { Backoff } from "../timing/backoff.ts";
 import { waitAfter } from "../timing/backoff.ts";
 import type { Clock } from "./clock.ts";
-import type { Applied, Firewall } from "./firewall.ts";
+import type { Finding } from "./finding.ts";
 import type { LineLogger } from "./line-logger.ts";
 import { NetfilterError } from "./netfilter/netfilter.ts";
+import type { Applied, NodeFirewall, NodeSettings } from "./node-firewall.ts";
 import type { NodeReport } from "./node-report.ts";
 import { WakeUp } from "./wake-up.ts";
 
 export interface AgentOptions {
-  readonly firewall: Firewall;
+  readonly firewall: NodeFirewall;
   /** Told after each apply that confirmed something, and after each failure. */
   readonly report: (report: NodeReport) => void;
   readonly log: LineLogger;
@@ -30,19 +31,21 @@ const RETRY: Backoff = { firstMs: 100, mostMs: 5_000 };
  * sees to the skeleton: what an earlier run left stays in force.
  */
 export class Agent {
-  readonly #firewall: Firewall;
+  readonly #firewall: NodeFirewall;
   readonly #report: (report: NodeReport) => void;
   readonly #log: LineLogger;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #sweepAfterMs: number;
   readonly #wakeUp = new WakeUp();
-  #settings = DEFAULT_ENFORCER_SETTINGS;
+  #settings: NodeSettings = { ...DEFAULT_ENFORCER_SETTINGS, podCIDRs: [] };
   /** States that arrive while one is being applied replace each other here. */
   #wanted: NodeState | undefined;
   #applied: { readonly state: NodeState; readonly result: Applied } | undefined;
-  #prepared = false;
+  /** For these settings the firewall is prepared. */
+  #prepared: NodeSettings | undefined;
   #failures = 0;
+  #said: ReadonlySet<string> = new Set();
   #checkAt = 0;
   #sweepAt = Infinity;
 
@@ -60,8 +63,11 @@ export class Agent {
     return this.#applied !== undefined && this.#failures === 0;
   }
 
-  configure(settings: EnforcerSettings): void {
+  /** Takes what the operator says of the node; what that changes in the kernel is done with the next state. */
+  configure(settings: NodeSettings): void {
+    if (isDeepStrictEqual(settings, this.#settings)) return;
     this.#settings = settings;
+    this.#log.info("settings received", { settings: JSON.stringify(settings) });
   }
 
   /** Takes a complete state and returns at once; what is applied next is the newest one then. */
@@ -80,7 +86,7 @@ export class Agent {
         if (!signal.aborted) await this.#fail(error, signal);
         continue;
       }
-      if (this.#wanted === this.#applied?.state) {
+      if (this.#wanted === this.#applied?.state && this.#prepared === this.#settings) {
         const next = this.#applied === undefined ? Infinity : Math.min(this.#checkAt, this.#sweepAt);
         await this.#wakeUp.sleep(Math.max(0, next - this.#clock.monotonic()), this.#clock, signal);
       }
@@ -88,11 +94,13 @@ export class Agent {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    if (!this.#prepared) await this.#firewall.prepare(signal);
-    this.#prepared = true;
+    const settings = this.#settings;
+    const anew = this.#prepared !== settings;
+    if (anew) await this.#firewall.prepare(settings, signal);
+    this.#prepared = settings;
     const wanted = this.#wanted;
     if (wanted === undefined) return;
-    if (wanted !== this.#applied?.state) await this.#apply(wanted, signal);
+    if (anew || wanted !== this.#applied?.state) await this.#apply(wanted, signal);
     else if (this.#clock.monotonic() >= this.#checkAt) await this.#check(wanted, signal);
     else if (this.#clock.monotonic() >= this.#sweepAt) await this.#sweep(signal);
   }
@@ -102,12 +110,14 @@ export class Agent {
     const result = await this.#firewall.apply(state, signal);
     this.#settle(state, result);
     const duration = Math.round(this.#clock.monotonic() - start);
-    if (result.wrote) this.#log.info("state applied", { ...result, pods: state.pods.size, milliseconds: duration });
+    const { wrote, rules, sets } = result;
+    if (wrote) this.#log.info("state applied", { ...rules, sets, pods: state.pods.size, milliseconds: duration });
   }
 
   async #check(state: NodeState, signal: AbortSignal): Promise<void> {
     const result = await this.#firewall.verify(state, signal);
-    if (result.wrote) this.#log.warn("drift corrected", { ...result });
+    const { wrote, rules, sets } = result;
+    if (wrote) this.#log.warn("drift corrected", { ...rules, sets });
     this.#settle(state, result);
     await this.#sweep(signal);
   }
@@ -127,7 +137,16 @@ export class Agent {
     this.#applied = { state, result };
     this.#checkAt = this.#clock.monotonic() + this.#settings.driftCheckMs;
     this.#sweepAt = this.#clock.monotonic() + this.#sweepAfterMs;
+    this.#say(result.findings);
     this.#report({ state, ...result, backend: this.#firewall.backend, failure: undefined });
+  }
+
+  /** Each finding once, when it is new. */
+  #say(findings: readonly Finding[]): void {
+    for (const finding of findings) {
+      if (!this.#said.has(finding.message)) this.#log.warn("something is wrong with the node", { ...finding });
+    }
+    this.#said = new Set(findings.map(({ message }) => message));
   }
 
   async #fail(error: unknown, signal: AbortSignal): Promise<void> {
@@ -138,8 +157,9 @@ export class Agent {
     this.#report({
       state: this.#applied?.state,
       wrote: false,
-      rules: this.#applied?.result.rules ?? 0,
+      rules: this.#applied?.result.rules ?? { ipv4: 0, ipv6: 0 },
       sets: this.#applied?.result.sets ?? 0,
+      findings: this.#applied?.result.findings ?? [],
       backend: this.#firewall.backend,
       failure: { reason, message },
     });

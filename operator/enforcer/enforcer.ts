@@ -3,9 +3,11 @@ import { type ConnectionState, StreamClient } from "../stream/client.ts";
 import { Agent } from "./agent.ts";
 import type { EnforcerArguments } from "./arguments.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
-import { Firewall } from "./firewall.ts";
+import { LinuxHost } from "./host.ts";
 import type { LineLogger } from "./line-logger.ts";
+import { chooseBackend } from "./netfilter/backend-choice.ts";
 import { CommandNetfilter } from "./netfilter/command-netfilter.ts";
+import { NodeFirewall } from "./node-firewall.ts";
 import { serveProbes } from "./probe-server.ts";
 import { SegmentNodeReporter } from "./segment-node-reporter.ts";
 import { SegmentNodeWriter } from "./segment-node-writer.ts";
@@ -28,7 +30,11 @@ export class Enforcer {
     this.#reporter = new SegmentNodeReporter({ ...ports, sink: this.#writer, version: VERSION });
     this.#agent = new Agent({
       ...ports,
-      firewall: new Firewall(new CommandNetfilter("nft"), "ipv4"),
+      firewall: new NodeFirewall({
+        netfilter: (backend) => new CommandNetfilter(backend),
+        chooseBackend,
+        host: new LinuxHost(),
+      }),
       report: (report) => this.#reporter.report(report),
     });
     this.#stream = new StreamClient({
@@ -40,7 +46,7 @@ export class Enforcer {
       tokenFile,
       sleep: SYSTEM_CLOCK.sleep,
       random: Math.random,
-      onHello: ({ settings }) => this.#agent.configure(settings),
+      onHello: ({ settings, podCIDRs }) => this.#agent.configure({ ...settings, podCIDRs }),
       onBatch: ({ state }) => this.#agent.receive(state),
       onState: (state, message) => this.#follow(state, message),
     });

@@ -2,9 +2,9 @@ import type { Condition, ConditionDraft } from "../api/condition.ts";
 import { settleConditions } from "../api/condition.ts";
 import type { NodeState } from "../api/node-state.ts";
 import type { PolicyConfirmation, SegmentNodeStatus } from "../api/segment-node.ts";
-import type { Applied } from "./firewall.ts";
-import { familyOf } from "./layout/family.ts";
+import type { Finding } from "./finding.ts";
 import type { Backend } from "./netfilter/netfilter.ts";
+import type { Applied } from "./node-firewall.ts";
 
 /** How the node's firewall stands after an apply or a failure. */
 export interface NodeReport extends Applied {
@@ -16,29 +16,20 @@ export interface NodeReport extends Applied {
 
 /** The SegmentNode's status. Confirms the generations of the state that is in force, never of one that failed. */
 export function segmentNodeStatus(
-  { state, wrote, rules, sets, backend, failure }: NodeReport,
+  { state, wrote, rules, sets, findings, backend, failure }: NodeReport,
   previous: SegmentNodeStatus | undefined,
   version: string,
   now: string,
 ): SegmentNodeStatus {
   const pods = state?.pods.size ?? 0;
-  const policies = confirmations(state);
-  const ready: ConditionDraft =
-    failure === undefined
-      ? {
-          type: "Ready",
-          status: "True",
-          reason: "Enforcing",
-          message: `enforcing on ${pods} ${pods === 1 ? "pod" : "pods"}`,
-        }
-      : { type: "Ready", status: "False", ...failure };
-  const degraded: ConditionDraft = { ...ready, type: "Degraded", status: "True" };
+  const policies = confirmations(state, findings);
+  const drafts = conditionDrafts(pods, findings, failure);
   return {
-    conditions: settled(failure === undefined ? [ready] : [ready, degraded], previous?.conditions ?? [], now),
+    conditions: settled(drafts, previous?.conditions ?? [], now),
     policies,
     policyCount: policies.length,
     pods,
-    rules: { ipv4: rules, ipv6: 0 },
+    rules,
     sets,
     backend,
     version,
@@ -51,32 +42,37 @@ function settled(drafts: readonly ConditionDraft[], previous: readonly Condition
   return settleConditions(drafts, previous, 1, now);
 }
 
-function confirmations(state: NodeState | undefined): readonly PolicyConfirmation[] {
-  if (state === undefined) return [];
-  const marks = [...state.generations].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const uncovered = segmentsWithIPv6(state);
-  return marks.map(([name, mark]): PolicyConfirmation => {
-    const pod = uncovered.get(name);
-    return pod === undefined
-      ? { name, ...mark, state: "Enforced", message: "" }
-      : {
-          name,
-          ...mark,
-          state: "Failed",
-          message: `pod ${pod} has an IPv6 address, on which this version enforces nothing`,
-        };
-  });
+/** Ready says whether the rules are in force and hold; Degraded says everything that is wrong, the worst first. */
+function conditionDrafts(
+  pods: number,
+  findings: readonly Finding[],
+  failure: NodeReport["failure"],
+): readonly ConditionDraft[] {
+  const sorted = findings.toSorted((a, b) => Number(a.holds) - Number(b.holds));
+  const wrong = [...(failure === undefined ? [] : [failure]), ...sorted];
+  const breach = failure ?? sorted.find(({ holds }) => !holds);
+  const ready: ConditionDraft =
+    breach === undefined
+      ? {
+          type: "Ready",
+          status: "True",
+          reason: "Enforcing",
+          message: `enforcing on ${pods} ${pods === 1 ? "pod" : "pods"}`,
+        }
+      : { type: "Ready", status: "False", reason: breach.reason, message: breach.message };
+  const [worst] = wrong;
+  if (worst === undefined) return [ready];
+  const message = wrong.map((each) => each.message).join("; ");
+  return [ready, { type: "Degraded", status: "True", reason: worst.reason, message }];
 }
 
-/** By segment, one of its pods here with an IPv6 address: to confirm rules that do not hold for it would be a lie. */
-function segmentsWithIPv6({ pods, policies }: NodeState): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
-  for (const { namespace, name, addresses, ingress, egress } of pods.values()) {
-    if (!addresses.some((address) => familyOf(address) === "ipv6")) continue;
-    for (const id of [...ingress, ...egress]) {
-      const segment = policies.get(id)?.segment;
-      if (segment !== undefined) found.set(segment, `${namespace}/${name}`);
-    }
-  }
-  return found;
+/** To confirm rules that do not hold would be a lie. */
+function confirmations(state: NodeState | undefined, findings: readonly Finding[]): readonly PolicyConfirmation[] {
+  if (state === undefined) return [];
+  const marks = [...state.generations].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const breach = findings.find(({ holds }) => !holds);
+  return marks.map(([name, mark]): PolicyConfirmation => {
+    if (breach === undefined) return { name, ...mark, state: "Enforced", message: "" };
+    return { name, ...mark, state: "Failed", message: breach.message };
+  });
 }

@@ -1,4 +1,6 @@
 import type { NodeState } from "../api/node-state.ts";
+import type { Family } from "./layout/family.ts";
+import { familyOf } from "./layout/family.ts";
 
 export const EMPTY_STATE: NodeState = {
   policies: new Map(),
@@ -7,13 +9,29 @@ export const EMPTY_STATE: NodeState = {
   generations: new Map(),
 };
 
-/**
- * Whether an address belongs to another pod than before. Its connections were the old pod's: the rules may be the same,
- * yet nothing that was allowed to the old pod is the new one's.
- */
-export function addressChangedOwner(before: NodeState, after: NodeState): boolean {
-  const owners = new Map(before.pods.values().flatMap((pod) => pod.addresses.map((address) => [address, pod.uid])));
-  return after.pods.values().some((pod) => {
-    return pod.addresses.some((address) => (owners.get(address) ?? pod.uid) !== pod.uid);
-  });
+export interface OwnerChanges {
+  /**
+   * Addresses that belong to another pod than before. Their connections were the old pod's: the rules may be the same,
+   * yet nothing that was allowed to the old pod is the new one's.
+   */
+  readonly moved: readonly string[];
+  /** Addresses that no pod has any more. */
+  readonly left: readonly string[];
+  /** Addresses that a pod has now. */
+  readonly held: ReadonlySet<string>;
+}
+
+/** What became of the addresses of one family from one state to the next. */
+export function changedOwners(before: NodeState | undefined, after: NodeState, family: Family): OwnerChanges {
+  const [old, now] = [ownersOf(before ?? EMPTY_STATE, family), ownersOf(after, family)];
+  const moved = [...now].filter(([address, uid]) => (old.get(address) ?? uid) !== uid).map(([address]) => address);
+  return { moved, left: [...old.keys()].filter((address) => !now.has(address)), held: new Set(now.keys()) };
+}
+
+function ownersOf({ pods }: NodeState, family: Family): ReadonlyMap<string, string> {
+  return new Map(
+    pods.values().flatMap(({ addresses, uid }) => {
+      return addresses.filter((address) => familyOf(address) === family).map((address) => [address, uid] as const);
+    }),
+  );
 }

@@ -1,6 +1,6 @@
 import type { PodUid } from "../api/node-state.ts";
 import type { Pod } from "../api/workload.ts";
-import { parseAddress } from "./address.ts";
+import { canonicalAddress } from "../api/address.ts";
 import type { PodGroup } from "./pod-group.ts";
 
 /** A pod and where it stands. A new object whenever anything about the pod changes that matters here. */
@@ -9,7 +9,7 @@ export class LivePod {
   readonly uid: PodUid;
   /** `<namespace>/<name>` */
   readonly key: string;
-  /** Those of `pod.addresses` that are addresses. */
+  /** Those of `pod.addresses` that are addresses, in their canonical text. */
   readonly addresses: readonly string[];
   /** All that select it. Empty for pods that nothing selects by their nature. */
   groups: PodGroup[] = [];
@@ -18,8 +18,8 @@ export class LivePod {
     this.pod = pod;
     this.uid = pod.uid as PodUid;
     this.key = `${pod.namespace}/${pod.name}`;
-    const claimed = this.counts ? [...new Set(pod.addresses)] : [];
-    this.addresses = claimed.filter((address) => parseAddress(address) !== undefined);
+    const claimed = this.counts ? pod.addresses.map(canonicalAddress) : [];
+    this.addresses = [...new Set(claimed.filter((address) => address !== undefined))];
   }
 
   /** A host network pod has the node's address, a finished one's may be another's: neither is selected or a peer. */

@@ -2,7 +2,7 @@ import { canonicalJson } from "../api/canonical-json.ts";
 import type { LabelSelector } from "../api/label-selector.ts";
 import type { IPBlock, Protocol } from "../api/network-policy.ts";
 import type { PeerSetDelta, PeerSetId, PeerSetKind } from "../api/node-state.ts";
-import { parseAddress, blockTest } from "./address.ts";
+import { parseAddress, blockTest } from "../api/address.ts";
 import { digest } from "./digest.ts";
 import type { PodGroup } from "./pod-group.ts";
 import type { LivePod } from "./live-pod.ts";

@@ -7,7 +7,7 @@ import { generatedFrom } from "../api/network-policy.ts";
 import type {
   PeerSetId, PolicyId, ResolvedPeers, ResolvedPolicy, ResolvedPort, ResolvedRule,
 } from "../api/node-state.ts";
-import { blockTest } from "./address.ts";
+import { blockTest } from "../api/address.ts";
 import { peerSetId, type PeerQuery, type PodQuery, type Scope } from "./peer-set.ts";
 
 /** A NetworkPolicy with names for its peers, and what stands behind those names. */

@@ -3,7 +3,7 @@ import { compare } from "../api/label-selector.ts";
 import { generatedFrom, type Direction, type NetworkPolicy } from "../api/network-policy.ts";
 import type { GenerationMark, LocalPod, NodeDelta, NodeState, PolicyId } from "../api/node-state.ts";
 import type { Namespace, Pod } from "../api/workload.ts";
-import { parseAddress } from "./address.ts";
+import { parseAddress } from "../api/address.ts";
 import { AddressBook } from "./address-book.ts";
 import { ClusterSpan } from "./cluster-span.ts";
 import { digest } from "./digest.ts";

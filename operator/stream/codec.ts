@@ -1,4 +1,5 @@
-import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
+import { parseNetwork } from "../api/address.ts";
+import { DEFAULT_ENFORCER_SETTINGS, type EnforcerSettings } from "../api/enforcer-settings.ts";
 import type {
   GenerationMark, NodeDelta, NodeState, PeerSetId, PeerSetKind, PodUid, PolicyId,
 } from "../api/node-state.ts";
@@ -97,19 +98,37 @@ function parseJson(line: string): unknown {
 }
 
 function readHello(message: Reader): Hello {
-  const settings = message.at("settings");
-  const { driftCheckMs, streamSilenceMs } = DEFAULT_ENFORCER_SETTINGS;
-  const milliseconds = (reader: Reader) => reader.integer(1, 86_400_000);
   return {
     type: "hello",
     protocol: message.at("protocol").integer(1),
     version: message.at("version").text(),
     node: message.at("node").text(),
-    settings: {
-      driftCheckMs: settings.at("driftCheckMs").or(milliseconds, driftCheckMs),
-      streamSilenceMs: settings.at("streamSilenceMs").or(milliseconds, streamSilenceMs),
-    },
+    settings: readSettings(message.at("settings")),
+    podCIDRs: message.at("podCIDRs").or((list) => list.each(readNetwork), []),
   };
+}
+
+/** An operator of another version may know fewer settings or more: those missing are as if nobody had set them. */
+function readSettings(settings: Reader): EnforcerSettings {
+  const fallback = DEFAULT_ENFORCER_SETTINGS;
+  const milliseconds = (reader: Reader) => reader.integer(1, 86_400_000);
+  return {
+    nodeTraffic: settings.at("nodeTraffic").or((reader) => reader.oneOf(["Allow", "Enforce"]), fallback.nodeTraffic),
+    establishedFlows: settings
+      .at("establishedFlows")
+      .or((reader) => reader.oneOf(["Cut", "Keep"]), fallback.establishedFlows),
+    failClosed: settings.at("failClosed").or((reader) => reader.flag(), fallback.failClosed),
+    connmarkMask: settings.at("connmarkMask").or((reader) => reader.integer(0, 0xffffffff), fallback.connmarkMask),
+    backend: settings.at("backend").or((reader) => reader.oneOf(["Auto", "nft", "legacy"]), fallback.backend),
+    driftCheckMs: settings.at("driftCheckMs").or(milliseconds, fallback.driftCheckMs),
+    streamSilenceMs: settings.at("streamSilenceMs").or(milliseconds, fallback.streamSilenceMs),
+  };
+}
+
+function readNetwork(network: Reader): string {
+  const text = network.text();
+  if (parseNetwork(text) === undefined) throw network.wrong("a network such as 10.0.0.0/8");
+  return text;
 }
 
 function readPeers(message: Reader): PeersMessage {

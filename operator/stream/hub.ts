@@ -8,6 +8,8 @@ export interface HubOptions {
   /** Of the operator. */
   readonly version: string;
   readonly settings: EnforcerSettings;
+  /** Of a node, as its Node says. Default: not known. */
+  readonly podCIDRs?: (node: string) => readonly string[];
   /**
    * The state of a node, exactly as far as `publish` has told its changes: whoever keeps the states publishes what is
    * left to tell before it answers (that may call `publish` from inside).
@@ -85,7 +87,8 @@ export class StreamHub {
     this.#connected.set(node, connected);
     this.#observe();
     const { version, settings } = this.#options;
-    follower.greet({ type: "hello", protocol: PROTOCOL, version, node, settings }, state);
+    const podCIDRs = this.#options.podCIDRs?.(node) ?? [];
+    follower.greet({ type: "hello", protocol: PROTOCOL, version, node, settings, podCIDRs }, state);
     return {
       drained: () => {
         connected.takesSince = this.#options.monotonic();
@@ -110,6 +113,11 @@ export class StreamHub {
         connected.follower.end("the node reads too slowly");
       }
     }
+  }
+
+  /** Ends the node's connection, so that it comes back and is greeted with what is known of it by then. */
+  greetAnew(node: string, reason: string): void {
+    this.#connected.get(node)?.follower.end(reason);
   }
 
   /** Ends every connection. */

@@ -27,6 +27,8 @@ export interface Hello {
   readonly version: string;
   readonly node: string;
   readonly settings: EnforcerSettings;
+  /** Networks from which the node's pods get their addresses, as its Node says; empty while nobody knows. */
+  readonly podCIDRs: readonly string[];
 }
 
 /** Net changes of one set's members, or its end. A large set comes as several messages of one batch. */

@@ -1,14 +1,23 @@
-/** Runs a Firewall inside a node's network namespace: one state a line on stdin, one answer a line on stdout. */
+/** Runs the firewall inside a node's network namespace: one order a line on stdin, one answer a line on stdout. */
 import { createInterface } from "node:readline";
-import type { NodeState } from "../../operator/api/node-state.ts";
-import { Firewall } from "../../operator/enforcer/firewall.ts";
+import { DEFAULT_ENFORCER_SETTINGS } from "../../operator/api/enforcer-settings.ts";
+import { LinuxHost } from "../../operator/enforcer/host.ts";
+import { chooseBackend } from "../../operator/enforcer/netfilter/backend-choice.ts";
 import { CommandNetfilter } from "../../operator/enforcer/netfilter/command-netfilter.ts";
+import type { NodeSettings } from "../../operator/enforcer/node-firewall.ts";
+import { NodeFirewall } from "../../operator/enforcer/node-firewall.ts";
 import { readState } from "./enforcer-state.ts";
 
-export type FirewallOrder = { readonly do: "prepare" } | { readonly do: "apply" | "verify"; readonly state: unknown };
+export type FirewallOrder =
+  | { readonly do: "prepare"; readonly settings?: Partial<NodeSettings> }
+  | { readonly do: "apply" | "verify"; readonly state: unknown };
 
 if (import.meta.main) {
-  const firewall = new Firewall(new CommandNetfilter("nft"), "ipv4");
+  const firewall = new NodeFirewall({
+    netfilter: (backend) => new CommandNetfilter(backend),
+    chooseBackend,
+    host: new LinuxHost(),
+  });
   const { signal } = new AbortController();
   process.stdout.write("ready\n");
   for await (const line of createInterface({ input: process.stdin })) {
@@ -19,9 +28,12 @@ if (import.meta.main) {
   process.exit(0);
 }
 
-async function carryOut(firewall: Firewall, order: FirewallOrder, signal: AbortSignal): Promise<unknown> {
-  if (order.do === "prepare") return await firewall.prepare(signal);
-  const state: NodeState = readState(order.state);
+async function carryOut(firewall: NodeFirewall, order: FirewallOrder, signal: AbortSignal): Promise<unknown> {
+  if (order.do === "prepare") {
+    await firewall.prepare({ ...DEFAULT_ENFORCER_SETTINGS, podCIDRs: [], ...order.settings }, signal);
+    return { backend: firewall.backend };
+  }
+  const state = readState(order.state);
   const applied = order.do === "apply" ? await firewall.apply(state, signal) : await firewall.verify(state, signal);
   await firewall.sweep(signal);
   return applied;

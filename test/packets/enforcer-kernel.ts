@@ -30,11 +30,11 @@ export async function carryOut(netfilter: Netfilter, order: KernelOrder): Promis
         await netfilter.restoreRules("ipv4", order.text, signal);
         return "done";
       case "holds":
-        return await netfilter.connectionHolds(order.mark, signal);
+        return await netfilter.connectionHolds("ipv4", order.mark, signal);
       case "read": {
-        const { chains, hook, sets } = await netfilter.read("ipv4", signal);
+        const { chains, hooks, sets } = await netfilter.read("ipv4", signal);
         const members = [...sets].map(([name, set]) => [name, set.type, [...set.members].toSorted()]);
-        return { chains: [...chains].toSorted(), hook, sets: members.toSorted() };
+        return { chains: [...chains].toSorted(), hooks: [...hooks], sets: members.toSorted() };
       }
     }
   } catch {

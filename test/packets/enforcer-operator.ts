@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
+import { DEFAULT_ENFORCER_SETTINGS } from "../../operator/api/enforcer-settings.ts";
 import type { NodeState } from "../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../operator/api/segment-node.ts";
 import { StreamHub } from "../../operator/stream/hub.ts";
@@ -41,7 +42,7 @@ async function main(certFile: string, keyFile: string): Promise<void> {
   let version = 1;
   const hub = new StreamHub({
     version: "test",
-    settings: { driftCheckMs: 500, streamSilenceMs: 45_000 },
+    settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 500, streamSilenceMs: 45_000 },
     state: () => state,
     monotonic: () => performance.now(),
   });

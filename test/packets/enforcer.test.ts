@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import type { Applied } from "../../operator/enforcer/firewall.ts";
+import type { Applied } from "../../operator/enforcer/node-firewall.ts";
 import { CASES, HOSTS, pods, TCP_PORTS, UDP_PORTS } from "./enforcer-cases.ts";
 import type { FirewallOrder } from "./enforcer-host.ts";
 import type { Worker } from "./enforcer-network.ts";
@@ -205,8 +205,8 @@ describe("the enforcer's firewall, with real packets", function () {
 
   async function startFirewall(): Promise<Worker> {
     const worker = await network.worker("node", FIREWALL);
-    const failure = await worker.order<{ readonly error: string } | undefined>({ do: "prepare" });
-    assert.equal(failure, undefined);
+    const { error } = await worker.order<{ readonly error?: string }>({ do: "prepare" });
+    assert.equal(error, undefined);
     return worker;
   }
 

@@ -1,12 +1,15 @@
-import { IPv4, IPv6 } from "ip-num";
+import type { Network } from "../../api/address.ts";
+import { addressText as textOf, parseAddress, parseNetwork } from "../../api/address.ts";
 
 /** IPv4 and IPv6 have rulesets of their own that share nothing, not even names. */
 export type Family = "ipv4" | "ipv6";
 
-/** Bits of an address. */
-export const ADDRESS_BITS: Readonly<Record<Family, number>> = { ipv4: 32, ipv6: 128 };
+export const FAMILIES: readonly Family[] = ["ipv4", "ipv6"];
 
-/** Family of an address or of an endpoint (`10.1.2.3,tcp:80`), without parsing it: peer sets have very many members. */
+/** Bits of an address. */
+export const ADDRESS_BITS: Readonly<Record<Family, 32 | 128>> = { ipv4: 32, ipv6: 128 };
+
+/** Family of an address, a network or an endpoint (`10.1.2.3,tcp:80`), without parsing it: sets can be very large. */
 export function familyOf(member: string): Family {
   const colon = member.indexOf(":");
   const comma = member.indexOf(",");
@@ -15,10 +18,19 @@ export function familyOf(member: string): Family {
 
 /** @throws Error if `text` is no address of the family. */
 export function addressValue(text: string, family: Family): bigint {
-  return family === "ipv4" ? IPv4.fromString(text).value : IPv6.fromString(text).value;
+  const address = parseAddress(text);
+  if (address?.bits !== ADDRESS_BITS[family]) throw new Error(`${text} is not an ${family} address`);
+  return address.value;
 }
 
 /** The address as the kernel's tools print it. */
 export function addressText(value: bigint, family: Family): string {
-  return family === "ipv4" ? new IPv4(value).toString() : new IPv6(value).toString();
+  return textOf({ bits: ADDRESS_BITS[family], value });
+}
+
+/** @throws Error if `cidr` is no network of the family. */
+export function networkValue(cidr: string, family: Family): Network {
+  const network = parseNetwork(cidr);
+  if (network?.bits !== ADDRESS_BITS[family]) throw new Error(`${cidr} is not an ${family} network`);
+  return network;
 }

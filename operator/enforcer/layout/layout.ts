@@ -1,89 +1,99 @@
-import type { LocalPod, NodeState, PolicyId } from "../../api/node-state.ts";
+import type { NodeState, PolicyId } from "../../api/node-state.ts";
 import type { Direction } from "../../api/network-policy.ts";
 import type { Family } from "./family.ts";
-import { ADDRESS_BITS, addressValue, familyOf } from "./family.ts";
+import { familyOf } from "./family.ts";
+import { Forks } from "./forks.ts";
+import { leavesOf } from "./leaf.ts";
+import type { Leaf } from "./leaf.ts";
+import type { LayoutOptions } from "./options.ts";
+import { DEFAULT_OPTIONS, memoryOf } from "./options.ts";
 import type { PolicyClass } from "./policy-class.ts";
 import { policyClass } from "./policy-class.ts";
-import { bucketPrefixes, contains, coveringPrefixes, prefixText } from "./prefix.ts";
 import type { Prefix } from "./prefix.ts";
+import { contains, coveringPrefixes, parsePrefix, prefixText } from "./prefix.ts";
 import type { ChainName, Rule } from "./rule.ts";
-import { RETURN, rule, within } from "./rule.ts";
-import type { Ruleset } from "./ruleset.ts";
-import { contentName } from "./ruleset.ts";
+import type { HookPoint, Ruleset } from "./ruleset.ts";
 import { SetShelf } from "./set-shelf.ts";
-import { EGRESS_CHAIN, INGRESS_CHAIN, skeleton } from "./skeleton.ts";
-
-/** An address of a local pod. */
-interface Leaf {
-  readonly address: string;
-  /** Parsed once: that is the slow part. */
-  readonly value: bigint;
-  readonly pod: LocalPod;
-}
+import { withoutSets } from "./set-free.ts";
+import { FORWARD_CHAIN, LOCAL_CHAIN, skeleton } from "./skeleton.ts";
+import { WIRE_CHAIN, wireGuard } from "./wire-guard.ts";
 
 /**
  * The chains and sets of one family that enforce `state`: fork by direction, bucket and address to a class, which is
  * shared by all pods with the same policies. Equal states give equal rulesets, in whatever order they were built.
  */
-export function layout(state: NodeState, family: Family): Ruleset {
+export function layout(state: NodeState, family: Family, options: LayoutOptions = DEFAULT_OPTIONS): Ruleset {
   const shelf = new SetShelf(state, family);
-  const leaves = [...state.pods.values()].flatMap((pod) => leavesOf(pod, family)).toSorted(byValue);
-  const addresses = leaves.map(({ value }) => value);
-  const buckets = bucketPrefixes(addresses, family);
-  const chains = new Map(skeleton(coveringPrefixes(addresses, family), family));
+  const leaves = leavesOf(state, family);
+  const closed = options.closedNets.filter((net) => familyOf(net) === family).map((net) => parsePrefix(net, family));
+  const anyIsolated = state.pods.values().some(({ ingress, egress }) => ingress.length + egress.length > 0);
+  const wire = wireGuard(family, options, anyIsolated);
+  const judgeLocal = options.nodeTraffic === "Enforce";
+  const chains = new Map<ChainName, readonly Rule[]>(
+    skeleton({
+      family,
+      memory: memoryOf(options),
+      nets: localNets(leaves, closed, family),
+      cut: options.establishedFlows === "Cut",
+      judgeLocal,
+      wire: wire.matches,
+    }),
+  );
+  if (wire.rules.length > 0) chains.set(WIRE_CHAIN, wire.rules);
   for (const direction of ["Egress", "Ingress"] as const) {
-    const classes = new Map<string, PolicyClass>();
-    const classOf = (policies: readonly PolicyId[]): PolicyClass => {
-      const key = policies.join("\n");
-      const known = classes.get(key) ?? policyClass(policies, direction, state, shelf, family);
-      classes.set(key, known);
-      return known;
-    };
-    for (const [name, rules] of forks(leaves, buckets, direction, family, classOf)) chains.set(name, rules);
-    for (const { name, rules } of classes.values()) chains.set(name, rules);
+    const classes = new Classes(state, direction, shelf, family, options);
+    const forks = new Forks(direction, family, closed);
+    for (const [name, rules] of forks.chains(leaves, (policies) => classes.of(policies))) chains.set(name, rules);
+    for (const { name, rules } of classes.all()) chains.set(name, rules);
   }
-  return { family, chains, sets: shelf.sets };
+  const hooks = new Map<HookPoint, ChainName>([["FORWARD", FORWARD_CHAIN]]);
+  if (judgeLocal) hooks.set("INPUT", LOCAL_CHAIN);
+  return { family, hooks, chains, sets: options.lacks.has("set") ? new Map() : shelf.sets };
 }
 
-function leavesOf(pod: LocalPod, family: Family): readonly Leaf[] {
-  const addresses = pod.addresses.filter((address) => familyOf(address) === family);
-  return addresses.map((address) => ({ address, value: addressValue(address, family), pod }));
-}
+/** The classes of one direction, each made once. */
+class Classes {
+  readonly #classes = new Map<string, PolicyClass>();
+  readonly #state: NodeState;
+  readonly #direction: Direction;
+  readonly #shelf: SetShelf;
+  readonly #family: Family;
+  readonly #options: LayoutOptions;
 
-/** The direction's entry chain and its buckets. */
-function forks(
-  leaves: readonly Leaf[],
-  buckets: readonly Prefix[],
-  direction: Direction,
-  family: Family,
-  classOf: (policies: readonly PolicyId[]) => PolicyClass,
-): ReadonlyMap<ChainName, readonly Rule[]> {
-  const entry = direction === "Ingress" ? INGRESS_CHAIN : EGRESS_CHAIN;
-  const side = direction === "Ingress" ? "destination" : "source";
-  const policiesOf = ({ pod }: Leaf): readonly PolicyId[] => (direction === "Ingress" ? pod.ingress : pod.egress);
-  const isolated = leaves.filter((leaf) => policiesOf(leaf).length > 0);
-  const entries: Rule[] = [];
-  const chains = new Map<ChainName, readonly Rule[]>([[entry, entries]]);
-  for (const bucket of buckets) {
-    const inside = isolated.filter(({ value }) => contains(bucket, value, family));
-    if (inside.length === 0) continue;
-    const net = prefixText(bucket, family);
-    const chain = contentName(direction === "Ingress" ? "I-" : "E-", net) as ChainName;
-    entries.push(rule(within(side, net), { kind: "goto", chain }));
-    chains.set(chain, inside.flatMap((leaf) => leafRules(leaf, side, family, classOf(policiesOf(leaf)))));
+  constructor(state: NodeState, direction: Direction, shelf: SetShelf, family: Family, options: LayoutOptions) {
+    this.#state = state;
+    this.#direction = direction;
+    this.#shelf = shelf;
+    this.#family = family;
+    this.#options = options;
   }
-  return chains;
+
+  of(policies: readonly PolicyId[]): ChainName {
+    const key = policies.join("\n");
+    const known = this.#classes.get(key);
+    if (known !== undefined) return known.name;
+    const made = policyClass(policies, this.#direction, this.#state, this.#shelf, this.#family, (rules) => {
+      const possible = this.#options.lacks.has("sctp") ? rules.filter((line) => !needsSctp(line)) : rules;
+      return this.#options.lacks.has("set") ? withoutSets(possible, this.#shelf.sets, this.#family) : possible;
+    });
+    this.#classes.set(key, made);
+    return made.name;
+  }
+
+  all(): Iterable<PolicyClass> {
+    return this.#classes.values();
+  }
 }
 
-function leafRules({ address }: Leaf, side: "source" | "destination", family: Family, { name }: PolicyClass): Rule[] {
-  const net = `${address}/${ADDRESS_BITS[family]}`;
-  return [
-    // A pod may always talk to itself, through its own Service too.
-    rule([{ kind: "source", net }, { kind: "destination", net }], RETURN),
-    rule([{ kind: side, net }], { kind: "goto", chain: name }),
-  ];
+/** An SCTP port cannot be looked at without the extension: the line would allow more than it should, so it goes. */
+function needsSctp({ matches }: Rule): boolean {
+  return matches.some((match) => match.kind === "ports" && match.protocol === "SCTP");
 }
 
-function byValue(a: Leaf, b: Leaf): number {
-  return a.value < b.value ? -1 : a.value > b.value ? 1 : 0;
+/** Networks that hold all the node's pods: those it says are closed, and what covers the addresses outside of them. */
+function localNets(leaves: readonly Leaf[], closed: readonly Prefix[], family: Family): readonly string[] {
+  const outside = leaves.map(({ value }) => value)
+    .filter((value) => !closed.some((net) => contains(net, value, family)));
+  const nets = [...closed, ...coveringPrefixes(outside, family)].map((prefix) => prefixText(prefix, family));
+  return [...new Set(nets)];
 }

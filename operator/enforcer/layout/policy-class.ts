@@ -17,25 +17,29 @@ export interface PolicyClass {
   readonly rules: readonly Rule[];
 }
 
-/** Compiles the union of the policies' rules of one direction. A policy that is not in `state` allows nothing. */
+/**
+ * Compiles the union of the policies' rules of one direction. A policy that is not in `state` allows nothing.
+ * @param possible what the kernel can do of the lines that allow; it may only leave out or take apart
+ */
 export function policyClass(
   policies: readonly PolicyId[],
   direction: Direction,
   state: NodeState,
   shelf: SetShelf,
   family: Family,
+  possible: (rules: readonly Rule[]) => readonly Rule[] = (rules) => rules,
 ): PolicyClass {
   const known = policies.map((id) => state.policies.get(id)).filter((policy) => policy !== undefined);
   const resolved = known.flatMap((policy) => (direction === "Ingress" ? policy.ingress : policy.egress));
   const groups = groupByPort(resolved);
   const line = new ClassLines(direction, shelf, family);
   // Cheapest first: plain compares, then one set lookup, then two.
-  const allow = [
+  const allow = possible([
     ...groups.flatMap((group) => line.forAnyone(group)),
     ...groups.flatMap((group) => line.forBlocks(group)),
     ...groups.flatMap((group) => line.forPeers(group)),
     ...line.forEndpoints(new Set(resolved.flatMap(({ endpoints }) => endpoints))),
-  ];
+  ]);
   const open = allow.find(({ matches }) => matches.length === 0);
   const rules = open ? [open] : [...allow, rule([], { kind: "goto", chain: DROP_CHAIN })];
   const label = direction === "Ingress" ? "CI" : "CE";

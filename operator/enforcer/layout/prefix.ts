@@ -1,5 +1,5 @@
 import type { Family } from "./family.ts";
-import { ADDRESS_BITS, addressText, addressValue } from "./family.ts";
+import { ADDRESS_BITS, addressText, networkValue } from "./family.ts";
 
 /** A network. `base` has no bits set below `length`. */
 export interface Prefix {
@@ -38,11 +38,21 @@ export function prefixText({ base, length }: Prefix, family: Family): string {
  * @throws Error if it is no CIDR of the family.
  */
 export function parsePrefix(cidr: string, family: Family): Prefix {
-  const [address = "", width = String(ADDRESS_BITS[family])] = cidr.split("/", 2);
-  const length = Number(width);
-  if (!/^\d+$/.test(width) || length > ADDRESS_BITS[family]) throw new Error(`${cidr} is not an ${family} network`);
-  const shift = BigInt(ADDRESS_BITS[family] - length);
-  return { base: (addressValue(address, family) >> shift) << shift, length };
+  const { base, length } = networkValue(cidr, family);
+  return { base, length };
+}
+
+/** The prefixes that cover exactly what is in `net` and in none of `holes`. Ascending. */
+export function subtract(net: Prefix, holes: readonly Prefix[], family: Family): readonly Prefix[] {
+  const overlapping = holes.filter((hole) => {
+    return hole.length <= net.length ? contains(hole, net.base, family) : contains(net, hole.base, family);
+  });
+  if (overlapping.length === 0) return [net];
+  if (overlapping.some((hole) => hole.length <= net.length)) return [];
+  const length = net.length + 1;
+  const middle = net.base | (1n << BigInt(ADDRESS_BITS[family] - length));
+  const halves = [net.base, middle].map((base): Prefix => ({ base, length }));
+  return halves.flatMap((half) => subtract(half, overlapping, family));
 }
 
 function groups(addresses: readonly bigint[], family: Family, finest: number): readonly Prefix[] {

@@ -12,17 +12,25 @@ export interface Rule {
 export type Match =
   | { readonly kind: "source"; readonly net: string }
   | { readonly kind: "destination"; readonly net: string }
-  | { readonly kind: "protocol"; readonly protocol: Protocol }
+  /** The packet came in by the loopback interface. */
+  | { readonly kind: "loopback" }
+  | { readonly kind: "protocol"; readonly protocol: Protocol | "ipv6-icmp" | "igmp" }
   /** Destination ports, both ends included. */
   | { readonly kind: "ports"; readonly protocol: Protocol; readonly from: number; readonly to: number }
+  /** TCP, but not the first packet of a connection. */
+  | { readonly kind: "midstream" }
+  | { readonly kind: "icmp6"; readonly type: number }
   /** Which side of the packet is looked up; `"dst,dst"` looks up its destination address with protocol and port. */
   | { readonly kind: "set"; readonly set: SetName; readonly side: SetSide }
   | { readonly kind: "tracked"; readonly state?: ConnectionState; readonly direction?: "REPLY" }
   | { readonly kind: "mark"; readonly mark: MarkName }
-  /** Matches always; says for which ruleset the generation was written. */
+  /** From one port of a bridge to another. */
+  | { readonly kind: "bridged" }
+  | { readonly kind: "packet type"; readonly type: "broadcast" | "multicast" }
+  /** Matches always; says for which ruleset the rules were written. */
   | { readonly kind: "state" };
 
-export type ConnectionState = "! NEW" | "RELATED" | "ESTABLISHED";
+export type ConnectionState = "! NEW" | "NEW" | "RELATED" | "ESTABLISHED" | "RELATED,ESTABLISHED";
 
 export type SetSide = "src" | "dst" | "dst,dst";
 
@@ -47,4 +55,16 @@ export function rule(matches: readonly Match[], target: Target): Rule {
 /** Matches on one side's network; none for the whole of a family, which iptables takes for no match anyway. */
 export function within(side: "source" | "destination", net: string): readonly Match[] {
   return net.endsWith("/0") ? [] : [{ kind: side, net }];
+}
+
+export function goto(chain: ChainName): Target {
+  return { kind: "goto", chain };
+}
+
+export function jump(chain: ChainName): Target {
+  return { kind: "jump", chain };
+}
+
+export function mark(name: MarkName): Target {
+  return { kind: "mark", mark: name };
 }

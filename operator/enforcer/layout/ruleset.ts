@@ -5,9 +5,16 @@ import type { ChainName, Rule, SetName } from "./rule.ts";
 /** All that a family's kernel tables should hold of ours. */
 export interface Ruleset {
   readonly family: Family;
+  /** By chain of the kernel: our chain that it jumps to first. */
+  readonly hooks: ReadonlyMap<HookPoint, ChainName>;
   readonly chains: ReadonlyMap<ChainName, readonly Rule[]>;
   readonly sets: ReadonlyMap<SetName, AddressSet>;
 }
+
+/** Chains of the kernel's filter table that may jump to ours. */
+export type HookPoint = "FORWARD" | "INPUT";
+
+export const HOOK_POINTS: readonly HookPoint[] = ["FORWARD", "INPUT"];
 
 export interface AddressSet {
   readonly name: SetName;

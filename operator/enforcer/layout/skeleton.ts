@@ -1,56 +1,126 @@
 import type { Family } from "./family.ts";
-import type { Prefix } from "./prefix.ts";
-import { prefixText } from "./prefix.ts";
+import type { Memory } from "./options.ts";
 import type { ChainName, Match, Rule } from "./rule.ts";
-import { DROP, RETURN, rule, within } from "./rule.ts";
+import { DROP, goto, jump, mark, RETURN, rule, within } from "./rule.ts";
+import { WIRE_CHAIN } from "./wire-guard.ts";
 
 /** The chain that FORWARD jumps to first. */
 export const FORWARD_CHAIN = "TW-FWD" as ChainName;
+/** The chain that INPUT jumps to first, where what pods send to their own node is judged. */
+export const LOCAL_CHAIN = "TW-LOC" as ChainName;
 export const EGRESS_CHAIN = "TW-E" as ChainName;
 export const INGRESS_CHAIN = "TW-I" as ChainName;
-/** Judges a packet whose connection has no verdict of this generation yet. */
-export const NEW_CHAIN = "TW-NEW" as ChainName;
 export const DROP_CHAIN = "TW-DROP" as ChainName;
-const ESTABLISHED_CHAIN = "TW-EST" as ChainName;
+
+/** What the chains that every packet passes depend on. */
+export interface SkeletonPlan {
+  readonly family: Family;
+  readonly memory: Memory;
+  /** Networks that hold the addresses of the node's own pods, and maybe others. */
+  readonly nets: readonly string[];
+  /** Connections that are not allowed any more end. */
+  readonly cut: boolean;
+  /** What pods send to their own node is judged. */
+  readonly judgeLocal: boolean;
+  /** Which packets have to be looked at because of the bridge that they cross; they go to `WIRE_CHAIN`. */
+  readonly wire: readonly (readonly Match[])[];
+}
+
+/** Names of the chains on one of the two roads: through the node, or into it. */
+interface Road {
+  readonly first: ChainName;
+  readonly established: ChainName;
+  /** Judges a packet whose connection has no verdict of this generation yet. */
+  readonly fresh: ChainName;
+  readonly discovery: ChainName;
+  readonly ask: ChainName;
+}
+
+const THROUGH: Road = road(FORWARD_CHAIN, "TW-");
+const INTO: Road = road(LOCAL_CHAIN, "TW-L");
 
 const REPLY: Match = { kind: "tracked", direction: "REPLY" };
+/** Neighbour discovery and multicast listener messages: without them there is no IPv6 at all. */
+const DISCOVERY: readonly number[] = [130, 131, 132, 133, 135, 136, 143];
+
+/** Chains that hold nothing but the forks to the pods' own chains: that the forks spread denies nobody anything. */
+export function isForkChain(name: string): boolean {
+  return [THROUGH, INTO].some(({ fresh, ask }) => name === fresh || name === ask);
+}
 
 /**
- * The chains that every packet passes, whatever the policies. `local` covers the addresses of the node's own pods.
- * Connections that both directions allow are marked with the generation, and their next packets take one rule.
+ * The chains that every packet passes, whatever the policies. Connections that both directions allow are marked with
+ * the generation, and their next packets take one rule.
  */
-export function skeleton(local: readonly Prefix[], family: Family): ReadonlyMap<ChainName, readonly Rule[]> {
-  const nets = local.map((prefix) => prefixText(prefix, family));
-  const sources = nets.map((net) => within("source", net));
-  const destinations = nets.map((net) => within("destination", net));
+export function skeleton(plan: SkeletonPlan): ReadonlyMap<ChainName, readonly Rule[]> {
+  const drop = plan.memory === "mark" ? [rule([], mark("denied")), rule([], DROP)] : [rule([], DROP)];
   return new Map([
-    [
-      FORWARD_CHAIN,
-      [
-        rule([{ kind: "mark", mark: "generation" }, { kind: "state" }], RETURN),
-        rule([{ kind: "tracked", state: "! NEW" }], { kind: "goto", chain: ESTABLISHED_CHAIN }),
-        rule([], { kind: "goto", chain: NEW_CHAIN }),
-      ],
-    ],
-    [
-      ESTABLISHED_CHAIN,
-      [
-        // Before the cut: an ICMP error carries the mark of the connection that it is about.
-        rule([{ kind: "tracked", state: "RELATED" }], RETURN),
-        rule([{ kind: "mark", mark: "denied" }, REPLY], DROP),
-        rule([{ kind: "tracked", state: "ESTABLISHED", direction: "REPLY" }], RETURN),
-        rule([], { kind: "goto", chain: NEW_CHAIN }),
-      ],
-    ],
-    [
-      NEW_CHAIN,
-      [
-        // Egress first; only what comes back from both is marked.
-        ...sources.map((source) => rule(source, { kind: "jump", chain: EGRESS_CHAIN })),
-        ...destinations.map((destination) => rule(destination, { kind: "jump", chain: INGRESS_CHAIN })),
-        ...[...sources, ...destinations].map((side) => rule(side, { kind: "mark", mark: "generation" })),
-      ],
-    ],
-    [DROP_CHAIN, [rule([], { kind: "mark", mark: "denied" }), rule([], DROP)]],
+    ...roadChains(THROUGH, plan, []),
+    ...(plan.judgeLocal ? roadChains(INTO, plan, [rule([{ kind: "loopback" }], RETURN)]) : []),
+    [DROP_CHAIN, drop],
   ]);
+}
+
+type Chain = readonly [ChainName, readonly Rule[]];
+
+function roadChains(way: Road, plan: SkeletonPlan, before: readonly Rule[]): readonly Chain[] {
+  const sources = plan.nets.map((net) => within("source", net));
+  const destinations = way === INTO ? [] : plan.nets.map((net) => within("destination", net));
+  const sides = [...sources, ...destinations];
+  return [
+    [way.first, [...before, ...remembered(way, plan, sides)]],
+    ...(plan.memory === "mark" ? [[way.established, established(way)] as const] : []),
+    ...judging(way, plan, [
+      // Egress first; only what comes back from both is marked.
+      ...sources.map((source) => rule(source, jump(EGRESS_CHAIN))),
+      ...destinations.map((destination) => rule(destination, jump(INGRESS_CHAIN))),
+      ...(way === THROUGH ? plan.wire.map((matches) => rule(matches, jump(WIRE_CHAIN))) : []),
+      ...(plan.memory === "mark" ? sides.map((side) => rule(side, mark("generation"))) : []),
+    ]),
+  ];
+}
+
+/** The shortcut of connections that need no judgement. */
+function remembered(way: Road, { memory, cut }: SkeletonPlan, sides: readonly (readonly Match[])[]): readonly Rule[] {
+  if (memory === "mark") {
+    return [
+      rule([{ kind: "mark", mark: "generation" }, { kind: "state" }], RETURN),
+      rule([{ kind: "tracked", state: "! NEW" }], goto(way.established)),
+      rule([], goto(way.fresh)),
+    ];
+  }
+  // A connection is cut by deleting its entry. Its next packet must not make a new one, from the server's side above
+  // all, which may be allowed to open connections of its own.
+  const midstream: readonly Match[] = [{ kind: "midstream" }, { kind: "tracked", state: "NEW" }];
+  return [
+    rule([{ kind: "tracked", state: "RELATED,ESTABLISHED" }, { kind: "state" }], RETURN),
+    ...(cut ? sides.map((side) => rule([...side, ...midstream], DROP)) : []),
+    rule([], goto(way.fresh)),
+  ];
+}
+
+function established(way: Road): readonly Rule[] {
+  return [
+    // Before the cut: an ICMP error carries the mark of the connection that it is about.
+    rule([{ kind: "tracked", state: "RELATED" }], RETURN),
+    rule([{ kind: "mark", mark: "denied" }, REPLY], DROP),
+    rule([{ kind: "tracked", state: "ESTABLISHED", direction: "REPLY" }], RETURN),
+    rule([], goto(way.fresh)),
+  ];
+}
+
+/** `ask` are the lines that judge; in IPv6 discovery goes before them. */
+function judging(way: Road, { family }: SkeletonPlan, ask: readonly Rule[]): readonly Chain[] {
+  if (family === "ipv4") return [[way.fresh, ask]];
+  const passing = DISCOVERY.map((type) => rule([{ kind: "icmp6", type }], RETURN));
+  return [
+    [way.fresh, [rule([{ kind: "protocol", protocol: "ipv6-icmp" }], goto(way.discovery)), rule([], goto(way.ask))]],
+    [way.discovery, [...passing, rule([], goto(way.ask))]],
+    [way.ask, ask],
+  ];
+}
+
+function road(first: ChainName, prefix: string): Road {
+  const chain = (name: string): ChainName => `${prefix}${name}` as ChainName;
+  return { first, established: chain("EST"), fresh: chain("NEW"), discovery: chain("ND"), ask: chain("ASK") };
 }

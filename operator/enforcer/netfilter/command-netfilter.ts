@@ -1,14 +1,20 @@
 import type { Family } from "../layout/family.ts";
+import { FAMILIES } from "../layout/family.ts";
+import type { Flow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
+import { parseFlows } from "./conntrack-parser.ts";
 import { foreignMarkBits } from "./mark-bits.ts";
 import type { Backend, Netfilter } from "./netfilter.ts";
 import { NetfilterError } from "./netfilter.ts";
+import { nftMarkBits } from "./nft-mark-bits.ts";
 import { parseRules, parseSets } from "./save-parser.ts";
-import type { Tool } from "./tool.ts";
+import type { Tool, ToolOutput } from "./tool.ts";
 import { runTool } from "./tool.ts";
 
 const IPSET: Tool = { program: "ipset", missing: "IpsetMissing" };
 const CONNTRACK: Tool = { program: "conntrack", missing: "ConntrackMissing" };
+const NFT: Tool = { program: "nft", missing: "NftMissing" };
+const BACKENDS: readonly Backend[] = ["nft", "legacy"];
 /** iptables waits this long for the lock of others: kube-proxy holds it for up to seconds on a large cluster. */
 const LOCK_SECONDS = "5";
 
@@ -24,13 +30,19 @@ export class CommandNetfilter implements Netfilter {
     const save = this.#iptables(family, "save", this.backend);
     const [rules, sets] = await Promise.all([
       runTool(save, ["-t", "filter"], "", signal),
-      runTool(IPSET, ["save"], "", signal),
+      runTool(IPSET, ["save"], "", signal).catch(noSets),
     ]);
     // Said with exit status 0: a rule that iptables cannot express hides the table's other rules from us.
     if (rules.stdout.includes("is incompatible")) {
       throw new NetfilterError("ApplyFailed", `${save.program}: ${rules.stdout.trim().slice(0, 200)}`);
     }
     return { ...parseRules(rules.stdout), sets: parseSets(sets.stdout, family) };
+  }
+
+  async leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">> {
+    // Without `-t` iptables shows the tables that are there, and loads none.
+    const { stdout } = await runTool(this.#iptables(family, "save", this.backend), [], "", signal).catch(nothing);
+    return parseRules(stdout);
   }
 
   async restoreSets(text: string, signal: AbortSignal): Promise<void> {
@@ -42,18 +54,61 @@ export class CommandNetfilter implements Netfilter {
   }
 
   async foreignMarkBits(signal: AbortSignal): Promise<number> {
-    const saves = (["nft", "legacy"] as const).map((backend) => this.#iptables("ipv4", "save", backend));
-    const saved = await Promise.all(saves.map((save) => runTool(save, [], "", signal)));
-    return saved.reduce((bits, { stdout }) => (bits | foreignMarkBits(stdout)) >>> 0, 0);
+    const saves = FAMILIES.flatMap((family) => BACKENDS.map((backend) => this.#iptables(family, "save", backend)));
+    const [native, ...saved] = await Promise.all([
+      // A node without a tool, or a kernel without what it speaks to, holds no such rules.
+      runTool(NFT, ["list", "ruleset"], "", signal).catch(nothing),
+      ...saves.map((save) => runTool(save, [], "", signal).catch(nothing)),
+    ]);
+    const bits = saved.map(({ stdout }) => foreignMarkBits(stdout));
+    return [nftMarkBits(native.stdout), ...bits].reduce((all, each) => (all | each) >>> 0, 0);
   }
 
-  async connectionHolds(mark: string, signal: AbortSignal): Promise<boolean> {
-    const { stdout } = await runTool(CONNTRACK, ["-L", "-m", mark], "", signal);
+  async connectionHolds(family: Family, mark: string, signal: AbortSignal): Promise<boolean> {
+    const { stdout } = await runTool(CONNTRACK, ["-L", "-f", family, "-m", mark], "", signal);
     return stdout.trim() !== "";
+  }
+
+  async flows(family: Family, signal: AbortSignal): Promise<readonly Flow[]> {
+    const { stdout } = await runTool(CONNTRACK, ["-L", "-f", family], "", signal);
+    return parseFlows(stdout);
+  }
+
+  async forget(family: Family, flows: readonly Flow[], signal: AbortSignal): Promise<void> {
+    for (const { protocol, source, destination, sourcePort, destinationPort } of flows) {
+      const ports = ["--sport", String(sourcePort), "--dport", String(destinationPort)];
+      const icmp = family === "ipv4" ? "icmp" : "icmpv6";
+      const name = protocol === "ICMP" ? icmp : protocol.toLowerCase();
+      const flow = ["-p", name, "-s", source, "-d", destination, ...(protocol === "ICMP" ? [] : ports)];
+      await this.#delete(["-f", family, ...flow], signal);
+    }
+  }
+
+  async forgetAddress(family: Family, address: string, signal: AbortSignal): Promise<void> {
+    // Behind destination NAT a server shows only as the source of the replies.
+    for (const side of ["-s", "-d", "-r"]) await this.#delete(["-f", family, side, address], signal);
+  }
+
+  async #delete(which: readonly string[], signal: AbortSignal): Promise<void> {
+    // It says with the exit status that it found none.
+    await runTool(CONNTRACK, ["-D", ...which], "", signal).catch((error: unknown) => {
+      if (!(error instanceof NetfilterError && error.message.includes("0 flow entries"))) throw error;
+    });
   }
 
   #iptables(family: Family, verb: "save" | "restore", backend: Backend): Tool {
     const tables = family === "ipv4" ? "iptables" : "ip6tables";
     return { program: `${tables}-${backend}-${verb}`, missing: "IptablesMissing" };
   }
+}
+
+function nothing(error: unknown): ToolOutput {
+  if (error instanceof NetfilterError) return { stdout: "", stderr: "" };
+  throw error;
+}
+
+/** A kernel without sets holds none of ours. */
+function noSets(error: unknown): ToolOutput {
+  if (error instanceof NetfilterError && error.message.includes("Cannot open session to kernel")) return nothing(error);
+  throw error;
 }

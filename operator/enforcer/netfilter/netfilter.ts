@@ -1,26 +1,35 @@
 import type { Family } from "../layout/family.ts";
+import type { Flow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
 
-/** What the agent needs of the kernel. */
+/** What the enforcer needs of the kernel. */
 export interface Netfilter {
   readonly backend: Backend;
   /** Our chains and sets of one family. @throws NetfilterError */
   read(family: Family, signal: AbortSignal): Promise<KernelState>;
+  /** Like `read`, without sets and without making the kernel load what it does not use. @throws NetfilterError */
+  leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">>;
   /** `ipset restore -exist`. After a failure an unknown part of it is in force. @throws NetfilterError */
   restoreSets(text: string, signal: AbortSignal): Promise<void>;
   /** One transaction of `iptables-restore --noflush`. After a failure nothing is in force. @throws NetfilterError */
   restoreRules(family: Family, text: string, signal: AbortSignal): Promise<void>;
-  /** Bits of the connection mark that rules of others use, in either backend. @throws NetfilterError */
+  /** Bits of the connection mark that rules of others use, in whatever backend and family. @throws NetfilterError */
   foreignMarkBits(signal: AbortSignal): Promise<number>;
   /** Whether a tracked connection's mark has this value (`0x10000/0xffff0000`). @throws NetfilterError */
-  connectionHolds(mark: string, signal: AbortSignal): Promise<boolean>;
+  connectionHolds(family: Family, mark: string, signal: AbortSignal): Promise<boolean>;
+  /** All tracked connections of TCP, UDP, SCTP and ICMP. @throws NetfilterError */
+  flows(family: Family, signal: AbortSignal): Promise<readonly Flow[]>;
+  /** Makes connection tracking forget these; those that have ended by themselves do not matter. @throws NetfilterError */
+  forget(family: Family, flows: readonly Flow[], signal: AbortSignal): Promise<void>;
+  /** Makes connection tracking forget every connection from or to an address. @throws NetfilterError */
+  forgetAddress(family: Family, address: string, signal: AbortSignal): Promise<void>;
 }
 
 export type Backend = "nft" | "legacy";
 
 /** A tool of the kernel's firewall is missing, refused what it was told, or did not answer. */
 export class NetfilterError extends Error {
-  /** For a condition: `IptablesMissing`, `IpsetMissing`, `ConntrackMissing` or `ApplyFailed`. */
+  /** For a condition: `IptablesMissing`, `IpsetMissing`, `ConntrackMissing`, `KernelUnsupported` or `ApplyFailed`. */
   readonly reason: string;
 
   constructor(reason: string, message: string, options?: ErrorOptions) {

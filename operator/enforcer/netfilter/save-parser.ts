@@ -1,29 +1,31 @@
 import type { Family } from "../layout/family.ts";
-import { PREFIX } from "../layout/ruleset.ts";
-import { FORWARD_CHAIN } from "../layout/skeleton.ts";
+import type { HookPoint } from "../layout/ruleset.ts";
+import { HOOK_POINTS, PREFIX } from "../layout/ruleset.ts";
 import type { Hook, KernelSet } from "../render/kernel-state.ts";
 
 export interface SavedRules {
   readonly chains: ReadonlyMap<string, readonly string[]>;
-  readonly hook: Hook;
+  readonly hooks: ReadonlyMap<HookPoint, Hook>;
 }
 
 /** Our chains in the output of `iptables-save -t filter`. */
 export function parseRules(saved: string): SavedRules {
   const chains = new Map<string, string[]>();
-  const forward: string[] = [];
+  const builtin = new Map<string, string[]>(HOOK_POINTS.map((point) => [point, []]));
   for (const line of saved.split("\n")) {
     const [, declared] = line.match(/^:(\S+) /) ?? [];
     if (declared?.startsWith(PREFIX)) chains.set(declared, []);
     const [, chain = "", rule = ""] = line.match(/^-A (\S+) (.*)$/) ?? [];
     chains.get(chain)?.push(rule);
-    if (chain === "FORWARD") forward.push(rule);
+    builtin.get(chain)?.push(rule);
   }
-  const jump = `-j ${FORWARD_CHAIN}`;
-  return {
-    chains,
-    hook: { jumps: forward.filter((rule) => rule === jump).length, first: forward[0] === jump },
-  };
+  return { chains, hooks: new Map(HOOK_POINTS.map((point) => [point, hookOf(builtin.get(point) ?? [])])) };
+}
+
+const TO_OURS = new RegExp(`-[jg] ${PREFIX}`);
+
+function hookOf(rules: readonly string[]): Hook {
+  return { lines: rules.filter((rule) => TO_OURS.test(rule)), first: rules[0]?.startsWith(`-j ${PREFIX}`) === true };
 }
 
 /** Our sets of one family in the output of `ipset save`. */

@@ -1,21 +1,26 @@
-import { FORWARD_CHAIN } from "../layout/skeleton.ts";
-import type { Hook } from "./kernel-state.ts";
+import type { HookPoint } from "../layout/ruleset.ts";
+import { HOOK_POINTS } from "../layout/ruleset.ts";
+import type { Hook, KernelState } from "./kernel-state.ts";
 
 type Chains = ReadonlyMap<string, readonly string[]>;
-
-const JUMP = `-j ${FORWARD_CHAIN}`;
+type Hooks = KernelState["hooks"];
 
 /**
  * `iptables-restore --noflush` input, one transaction, that makes the chains of `current` those of `wanted` and puts
- * our jump first in FORWARD; `""` if they are so. A chain that differs is written whole: a line that is merely
- * appended may stand behind a dead one of the same address. Chains that are not in `wanted` stay.
+ * our jumps first in the kernel's chains; `""` if they are so. A chain that differs is written whole: a line that is
+ * merely appended may stand behind a dead one of the same address. Chains that are not in `wanted` stay.
  */
-export function chainsText(current: Chains, wanted: Chains, hook: Hook): string {
+export function chainsText(
+  current: Chains,
+  wanted: Chains,
+  hooks: Hooks,
+  wantedHooks: ReadonlyMap<HookPoint, string>,
+): string {
   const changed = [...wanted].filter(([name, lines]) => differ(current.get(name), lines)).toSorted(byName);
   return transaction([
     ...changed.map(([name]) => `:${name} - [0:0]`),
     ...changed.flatMap(([name, lines]) => lines.map((line) => `-A ${name} ${line}`)),
-    ...(hook.first && hook.jumps === 1 ? [] : rehook(hook)),
+    ...HOOK_POINTS.flatMap((point) => rehook(point, hooks.get(point), wantedHooks.get(point))),
   ]);
 }
 
@@ -25,13 +30,35 @@ export function sweepText(chains: readonly string[]): string {
   return transaction([...chains.map((name) => `-F ${name}`), ...chains.map((name) => `-X ${name}`)]);
 }
 
+/** Takes all of ours out of a table. `""` if nothing is there. */
+export function removalText({ chains, hooks }: Pick<KernelState, "chains" | "hooks">): string {
+  const names = [...chains.keys()].toSorted();
+  return transaction([
+    ...HOOK_POINTS.flatMap((point) => rehook(point, hooks.get(point), undefined)),
+    ...names.map((name) => `-F ${name}`),
+    ...names.map((name) => `-X ${name}`),
+  ]);
+}
+
+/** The hooks that a kernel has once these are in force. */
+export function hooksInForce(wanted: ReadonlyMap<HookPoint, string>): Hooks {
+  return new Map([...wanted].map(([point, chain]) => [point, { lines: [jumpTo(chain)], first: true }]));
+}
+
 export function differ(a: readonly string[] | undefined, b: readonly string[]): boolean {
   return a === undefined || a.length !== b.length || a.some((line, index) => line !== b[index]);
 }
 
-/** In one transaction, so no packet sees FORWARD without the jump. */
-function rehook({ jumps }: Hook): readonly string[] {
-  return [...Array<string>(jumps).fill(`-D FORWARD ${JUMP}`), `-I FORWARD 1 ${JUMP}`];
+/** In one transaction, so no packet sees the chain without the jump. */
+function rehook(point: HookPoint, hook: Hook | undefined, chain: string | undefined): readonly string[] {
+  const lines = hook?.lines ?? [];
+  const wanted = chain === undefined ? [] : [jumpTo(chain)];
+  if (!differ(lines, wanted) && (wanted.length === 0 || hook?.first === true)) return [];
+  return [...lines.map((line) => `-D ${point} ${line}`), ...wanted.map((line) => `-I ${point} 1 ${line}`)];
+}
+
+function jumpTo(chain: string): string {
+  return `-j ${chain}`;
 }
 
 function transaction(lines: readonly string[]): string {

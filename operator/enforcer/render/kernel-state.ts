@@ -1,18 +1,19 @@
-import type { SetType } from "../layout/ruleset.ts";
+import type { HookPoint, SetType } from "../layout/ruleset.ts";
 
 /** What a family's kernel tables hold of ours, as the kernel's own tools print it. */
 export interface KernelState {
   /** Chains with our prefix; each rule without `-A <chain>`. */
   readonly chains: ReadonlyMap<string, readonly string[]>;
-  readonly hook: Hook;
+  /** What of the kernel's own chains leads to ours; a chain that is not named has nothing of ours. */
+  readonly hooks: ReadonlyMap<HookPoint, Hook>;
   /** Sets with our prefix and of this family. */
   readonly sets: ReadonlyMap<string, KernelSet>;
 }
 
-/** The jumps from FORWARD to our first chain. */
 export interface Hook {
-  readonly jumps: number;
-  /** One of them is FORWARD's first rule. */
+  /** Every line that leads to a chain of ours, without `-A <chain>`, in order. */
+  readonly lines: readonly string[];
+  /** One of them is the chain's first rule. */
   readonly first: boolean;
 }
 
@@ -21,4 +22,4 @@ export interface KernelSet {
   readonly members: ReadonlySet<string>;
 }
 
-export const EMPTY_KERNEL: KernelState = { chains: new Map(), hook: { jumps: 0, first: false }, sets: new Map() };
+export const EMPTY_KERNEL: KernelState = { chains: new Map(), hooks: new Map(), sets: new Map() };

@@ -1,29 +1,31 @@
 import type { MarkName } from "../layout/rule.ts";
 
-/** Our field of the connection mark and the values in it. 0 means "no verdict". */
+/** What the rules' texts need beside the rules: our field of the connection mark, and whose rules they are. */
 export interface Marks {
-  /** 16 neighbouring bits that nobody else on the node uses. */
+  /** A run of at least 8 bits that nobody else on the node uses; 0 = the rules use no mark. */
   readonly mask: number;
-  /** From 1 to 0xfffe. */
+  /** From 1 to one less than `deniedValue`; 0 in a connection's mark means "no verdict". */
   readonly generation: number;
-  /** Of the ruleset that the generation was written for, see `StateNames`. */
-  readonly state: string;
+  /** Of the ruleset that the generation was written for, see `StateNames`; `undefined` = rules cannot carry it. */
+  readonly state: string | undefined;
 }
-
-/** Above every generation. */
-export const DENIED = 0xffff;
 
 /** Fields that may be free, most likely first: the low bits are what others take first. */
 export const FIELDS: readonly number[] = [0xffff0000, 0x0ffff000, 0x00ffff00, 0x000ffff0, 0x0000ffff];
 
-/** The next generation: 1 to 0xfffe, round and round. */
-export function nextGeneration(generation: number): number {
-  return (generation % (DENIED - 1)) + 1;
+/** The value of connections that were cut: above every generation. */
+export function deniedValue(mask: number): number {
+  return mask >>> shiftOf(mask);
+}
+
+/** The next generation, round and round. */
+export function nextGeneration({ mask, generation }: Pick<Marks, "mask" | "generation">): number {
+  return (generation % (deniedValue(mask) - 1)) + 1;
 }
 
 /** `value/mask` in iptables' notation. */
-export function markText(name: MarkName, marks: Marks): string {
-  return fieldText(name === "denied" ? DENIED : marks.generation, marks.mask);
+export function markText(name: MarkName, { mask, generation }: Pick<Marks, "mask" | "generation">): string {
+  return fieldText(name === "denied" ? deniedValue(mask) : generation, mask);
 }
 
 export function fieldText(value: number, mask: number): string {

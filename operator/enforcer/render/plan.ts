@@ -1,11 +1,11 @@
 import type { Rule } from "../layout/rule.ts";
 import type { Ruleset } from "../layout/ruleset.ts";
-import { FORWARD_CHAIN, NEW_CHAIN } from "../layout/skeleton.ts";
-import type { Hook, KernelSet, KernelState } from "./kernel-state.ts";
+import { FORWARD_CHAIN, isForkChain } from "../layout/skeleton.ts";
+import type { KernelSet, KernelState } from "./kernel-state.ts";
 import type { Marks } from "./marks.ts";
 import { fieldValue } from "./marks.ts";
 import { addsText, createText, drainText } from "./set-text.ts";
-import { chainsText, differ, sweepText } from "./chain-text.ts";
+import { chainsText, differ, hooksInForce, sweepText } from "./chain-text.ts";
 import { ruleText } from "./rule-text.ts";
 
 /** Texts for the kernel's tools in the order in which they must be in force; `""` = nothing to do. */
@@ -41,17 +41,17 @@ export function plan(
   const after = chainsOf(ruleset, to);
   const before = sets.drain === "" ? after : chainsOf(ruleset, from);
   const dead = [...current.chains.keys()].filter((name) => !after.has(name)).toSorted();
-  const hook: Hook = { jumps: 1, first: true };
+  const hooks = hooksInForce(ruleset.hooks);
   return {
     fill: sets.fill,
-    rules: chainsText(current.chains, before, current.hook),
+    rules: chainsText(current.chains, before, current.hooks, ruleset.hooks),
     drain: sets.drain,
-    generation: chainsText(before, after, hook),
+    generation: chainsText(before, after, hooks, ruleset.hooks),
     sweepChains: sweepText(dead),
     sweepSets: sets.sweep,
-    applied: { chains: new Map([...current.chains, ...after]), hook, sets: sets.applied },
-    unchained: { chains: after, hook, sets: sets.applied },
-    swept: { chains: after, hook, sets: sets.swept },
+    applied: { chains: new Map([...current.chains, ...after]), hooks, sets: sets.applied },
+    unchained: { chains: after, hooks, sets: sets.applied },
+    swept: { chains: after, hooks, sets: sets.swept },
   };
 }
 
@@ -93,8 +93,8 @@ export function narrows(
 ): boolean {
   const after = chainsOf(ruleset, marks);
   const changed = [...after].filter(([name, lines]) => differ(current.chains.get(name), lines));
-  // TW-NEW changes when the node's addresses spread; that alone denies nobody.
-  return drain !== "" || changed.some(([name]) => name !== NEW_CHAIN);
+  // That the node's addresses spread over more networks denies nobody.
+  return drain !== "" || changed.some(([name]) => !isForkChain(name));
 }
 
 /** Nothing of the plan's steps 1 to 4 is left to do. */
@@ -109,17 +109,23 @@ export function inForce({ fill, rules, drain, generation }: Plan): boolean {
 export function skeletonText(current: KernelState, empty: Ruleset, marks: Marks): string {
   const wanted = chainsOf(empty, marks);
   const missing = new Map([...wanted].filter(([name]) => !current.chains.has(name)));
-  return chainsText(new Map(), missing, current.hook);
+  const hooks = new Map([...current.hooks].filter(([point]) => empty.hooks.has(point)));
+  return chainsText(new Map(), missing, hooks, empty.hooks);
 }
 
-/** The marks that the kernel's rules carry; `undefined` if there are none. */
-export function kernelMarks({ chains }: KernelState): Marks | undefined {
-  const [, mark, mask, state] = chains.get(FORWARD_CHAIN)?.[0]?.match(GENERATION_RULE) ?? [];
-  if (mark === undefined || mask === undefined || state === undefined) return undefined;
+/**
+ * The marks that the kernel's rules carry, and the name of the state that they were written for; `undefined` if nothing
+ * of that is there.
+ */
+export function kernelMarks({ chains }: Pick<KernelState, "chains">): Marks | undefined {
+  const lines = chains.get(FORWARD_CHAIN) ?? [];
+  const first = lines.find((line) => line.endsWith(" -j RETURN"));
+  if (first === undefined) return undefined;
+  const [, mark, mask] = first.match(/ --mark (0x[0-9a-f]+)\/(0x[0-9a-f]+) /) ?? [];
+  const state = first.match(/ --comment (\S+) /)?.[1];
+  if (mark === undefined || mask === undefined) return { mask: 0, generation: 0, state };
   return { mask: Number(mask), generation: fieldValue(Number(mark), Number(mask)), state };
 }
-
-const GENERATION_RULE = /^-m connmark --mark (0x[0-9a-f]+)\/(0x[0-9a-f]+) -m comment --comment (\S+) -j RETURN$/;
 
 function chainsOf({ chains }: Ruleset, marks: Marks): ReadonlyMap<string, readonly string[]> {
   const text = (rules: readonly Rule[]): readonly string[] => rules.map((rule) => ruleText(rule, marks));

@@ -7,19 +7,25 @@ import { markText } from "./marks.ts";
  */
 export function ruleText({ matches, target }: Rule, marks: Marks): string {
   const sorted = matches.toSorted((a, b) => RANK[a.kind] - RANK[b.kind]);
-  return [...sorted.map((match) => matchText(match, marks)), targetText(target, marks)].join(" ");
+  const words = [...sorted.map((match) => matchText(match, marks)), targetText(target, marks)];
+  return words.filter((word) => word !== "").join(" ");
 }
 
 /** iptables prints the packet's own header first; sorting is stable, so the rest stays as layout put it. */
 const RANK: Readonly<Record<Match["kind"], number>> = {
   source: 0,
   destination: 1,
-  protocol: 2,
-  ports: 2,
-  set: 3,
-  tracked: 3,
-  mark: 3,
-  state: 3,
+  loopback: 2,
+  protocol: 3,
+  ports: 3,
+  midstream: 3,
+  icmp6: 3,
+  set: 4,
+  tracked: 4,
+  mark: 4,
+  bridged: 4,
+  "packet type": 4,
+  state: 4,
 };
 
 function matchText(match: Match, marks: Marks): string {
@@ -28,6 +34,8 @@ function matchText(match: Match, marks: Marks): string {
       return `-s ${match.net}`;
     case "destination":
       return `-d ${match.net}`;
+    case "loopback":
+      return "-i lo";
     case "protocol":
       return `-p ${match.protocol.toLowerCase()}`;
     case "ports": {
@@ -35,14 +43,22 @@ function matchText(match: Match, marks: Marks): string {
       const ports = match.from === match.to ? match.from : `${match.from}:${match.to}`;
       return `-p ${protocol} -m ${protocol} --dport ${ports}`;
     }
+    case "midstream":
+      return "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN";
+    case "icmp6":
+      return `-p ipv6-icmp -m icmp6 --icmpv6-type ${match.type}`;
     case "set":
       return `-m set --match-set ${match.set} ${match.side}`;
     case "tracked":
       return ["-m conntrack", ...trackedText(match)].join(" ");
     case "mark":
       return `-m connmark --mark ${markText(match.mark, marks)}`;
+    case "bridged":
+      return "-m physdev --physdev-is-bridged";
+    case "packet type":
+      return `-m pkttype --pkt-type ${match.type}`;
     case "state":
-      return `-m comment --comment ${marks.state}`;
+      return marks.state === undefined ? "" : `-m comment --comment ${marks.state}`;
   }
 }
 

@@ -1,9 +1,11 @@
 import type { Backend, Netfilter } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import type { Family } from "../../../operator/enforcer/layout/family.ts";
+import type { Flow } from "../../../operator/enforcer/layout/flow-verdict.ts";
+import { HOOK_POINTS } from "../../../operator/enforcer/layout/ruleset.ts";
 import type { KernelSet, KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
 
-type Sets = Map<string, { readonly type: string; readonly members: Set<string> }>;
+type Sets = Map<string, { readonly type: string; readonly inet: string; readonly members: Set<string> }>;
 type Chains = Map<string, string[]>;
 
 /**
@@ -12,6 +14,10 @@ type Chains = Map<string, string[]>;
  */
 export class FakeNetfilter implements Netfilter {
   readonly backend: Backend = "nft";
+  /** Words that no rule may hold: extensions that this kernel does not have. */
+  readonly refuses: string[] = [];
+  /** Tracked connections. */
+  tracked: Flow[] = [];
   /** What was written, in order: `sets` or `rules` and the text. */
   readonly written: (readonly ["sets" | "rules", string])[] = [];
   /** Marks that connections hold. */
@@ -19,19 +25,27 @@ export class FakeNetfilter implements Netfilter {
   foreign = 0;
   /** Thrown, once each, by the next writes; `undefined` lets one pass. */
   readonly failures: (NetfilterError | undefined)[] = [];
-  #chains: Chains = new Map([["FORWARD", []]]);
+  readonly #tables: Record<Family, Chains> = { ipv4: emptyTable(), ipv6: emptyTable() };
   readonly #sets: Sets = new Map();
 
   async read(family: Family): Promise<KernelState> {
-    const jumps = this.#chains.get("FORWARD") ?? [];
-    const ours = [...this.#chains].filter(([name]) => name.startsWith("TW-"));
-    const sets = [...this.#sets].map(([name, { type, members }]): [string, KernelSet] => {
-      return [name, { type, members: new Set(members) }];
+    const inet = family === "ipv4" ? "inet" : "inet6";
+    const sets = [...this.#sets].filter(([, set]) => set.inet === inet).map(([name, { type, members }]) => {
+      return [name, { type, members: new Set(members) }] as [string, KernelSet];
     });
+    return { ...(await this.leftovers(family)), sets: new Map(sets) };
+  }
+
+  async leftovers(family: Family): Promise<Pick<KernelState, "chains" | "hooks">> {
+    const chains = this.#tables[family];
+    const ours = [...chains].filter(([name]) => name.startsWith("TW-"));
     return {
       chains: new Map(ours.map(([name, lines]) => [name, [...lines]])),
-      hook: { jumps: jumps.filter((line) => line === "-j TW-FWD").length, first: jumps[0] === "-j TW-FWD" },
-      sets: new Map(family === "ipv4" ? sets : []),
+      hooks: new Map(HOOK_POINTS.map((point) => {
+        const rules = chains.get(point) ?? [];
+        const first = rules[0]?.startsWith("-j TW-") === true;
+        return [point, { lines: rules.filter((line) => /-[jg] TW-/.test(line)), first }];
+      })),
     };
   }
 
@@ -40,7 +54,7 @@ export class FakeNetfilter implements Netfilter {
     for (const line of text.trimEnd().split("\n")) {
       const [verb = "", name = "", ...rest] = line.split(" ");
       if (verb === "create") {
-        if (!this.#sets.has(name)) this.#sets.set(name, { type: rest[0] ?? "", members: new Set() });
+        if (!this.#sets.has(name)) this.#sets.set(name, { type: rest[0] ?? "", inet: rest[2] ?? "", members: new Set() });
         continue;
       }
       const set = this.#sets.get(name);
@@ -55,21 +69,33 @@ export class FakeNetfilter implements Netfilter {
     }
   }
 
-  async restoreRules(_family: Family, text: string): Promise<void> {
+  async restoreRules(family: Family, text: string): Promise<void> {
     this.#write("rules", text);
     const lines = text.trimEnd().split("\n");
     if (lines[0] !== "*filter" || lines.at(-1) !== "COMMIT") throw refused("not one transaction");
-    const chains: Chains = new Map([...this.#chains].map(([name, rules]) => [name, [...rules]]));
+    const chains: Chains = new Map([...this.#tables[family]].map(([name, rules]) => [name, [...rules]]));
     for (const line of lines.slice(1, -1)) this.#take(line, chains);
-    this.#chains = chains;
+    this.#tables[family] = chains;
   }
 
   async foreignMarkBits(): Promise<number> {
     return this.foreign;
   }
 
-  async connectionHolds(mark: string): Promise<boolean> {
+  async connectionHolds(_family: Family, mark: string): Promise<boolean> {
     return this.held.has(mark);
+  }
+
+  async flows(): Promise<readonly Flow[]> {
+    return this.tracked;
+  }
+
+  async forget(_family: Family, flows: readonly Flow[]): Promise<void> {
+    this.tracked = this.tracked.filter((flow) => !flows.includes(flow));
+  }
+
+  async forgetAddress(_family: Family, address: string): Promise<void> {
+    this.tracked = this.tracked.filter(({ source, server }) => source !== address && server !== address);
   }
 
   #write(kind: "sets" | "rules", text: string): void {
@@ -100,6 +126,8 @@ export class FakeNetfilter implements Netfilter {
   }
 
   #checked(rule: string, chains: Chains): string {
+    const unknown = this.refuses.find((word) => rule.includes(word));
+    if (unknown !== undefined) throw refused(`unknown option ${unknown}`);
     const chain = rule.match(/-[jg] (TW-\S+)/)?.[1];
     if (chain !== undefined && !chains.has(chain)) throw refused(`no chain ${chain}`);
     for (const [, set = ""] of rule.matchAll(/--match-set (\S+)/g)) {
@@ -109,8 +137,13 @@ export class FakeNetfilter implements Netfilter {
   }
 
   #uses(set: string): boolean {
-    return this.#chains.values().some((lines) => lines.some((line) => line.includes(`--match-set ${set} `)));
+    const lines = Object.values(this.#tables).flatMap((chains) => [...chains.values()].flat());
+    return lines.some((line) => line.includes(`--match-set ${set} `));
   }
+}
+
+function emptyTable(): Chains {
+  return new Map(HOOK_POINTS.map((point) => [point, []]));
 }
 
 function refused(message: string): NetfilterError {

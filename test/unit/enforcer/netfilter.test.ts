@@ -29,15 +29,17 @@ create TW-u6 hash:ip family inet6 hashsize 1024 maxelem 1048576 bucketsize 12 in
 add TW-u6 fd00::5
 `;
 
+const NOTHING = { lines: [], first: false };
+
 describe("what the kernel's tools save", () => {
   it("is read for our chains only, with the place of our jump", () => {
     assert.deepEqual(parseRules(RULES), {
       chains: new Map([["TW-DROP", ["-j DROP"]], ["TW-FWD", ["-g TW-DROP"]]]),
-      hook: { jumps: 1, first: true },
+      hooks: new Map([["FORWARD", { lines: ["-j TW-FWD"], first: true }], ["INPUT", NOTHING]]),
     });
     const late = RULES.replace("-A FORWARD -j TW-FWD\n", "").replace("-A TW-DROP", "-A FORWARD -j TW-FWD\n-A TW-DROP");
-    assert.deepEqual(parseRules(late).hook, { jumps: 1, first: false });
-    assert.deepEqual(parseRules("").hook, { jumps: 0, first: false });
+    assert.deepEqual(parseRules(late).hooks.get("FORWARD"), { lines: ["-j TW-FWD"], first: false });
+    assert.deepEqual(parseRules("").hooks.get("FORWARD"), NOTHING);
   });
 
   it("is read for our sets of one family", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { ResolvedPort } from "../../../operator/api/node-state.ts";
 import { layout } from "../../../operator/enforcer/layout/layout.ts";
 import type { Ruleset } from "../../../operator/enforcer/layout/ruleset.ts";
-import type { KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
+import type { Hook, KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
 import { EMPTY_KERNEL } from "../../../operator/enforcer/render/kernel-state.ts";
 import type { Marks } from "../../../operator/enforcer/render/marks.ts";
 import { fieldText, nextGeneration } from "../../../operator/enforcer/render/marks.ts";
@@ -81,15 +81,17 @@ describe("plan", () => {
     assert.equal(steps.drain, "", "nothing is taken out of a set that goes");
   });
 
-  const hooks: readonly (readonly [string, KernelState["hook"], string])[] = [
-    ["absent", { jumps: 0, first: false }, "-I FORWARD 1 -j TW-FWD"],
-    ["not first", { jumps: 1, first: false }, "-D FORWARD -j TW-FWD\n-I FORWARD 1 -j TW-FWD"],
-    ["twice", { jumps: 2, first: true }, "-D FORWARD -j TW-FWD\n-D FORWARD -j TW-FWD\n-I FORWARD 1 -j TW-FWD"],
+  const jump = "-j TW-FWD";
+  const hooks: readonly (readonly [string, Hook, string])[] = [
+    ["absent", { lines: [], first: false }, "-I FORWARD 1 -j TW-FWD"],
+    ["not first", { lines: [jump], first: false }, "-D FORWARD -j TW-FWD\n-I FORWARD 1 -j TW-FWD"],
+    ["twice", { lines: [jump, jump], first: true }, "-D FORWARD -j TW-FWD\n-D FORWARD -j TW-FWD\n-I FORWARD 1 -j TW-FWD"],
   ];
   for (const [name, hook, lines] of hooks) {
     it(`puts the jump first in FORWARD when it is ${name}`, () => {
       const ruleset = guarded([]);
-      const steps = plan({ ...kernelWith(ruleset), hook }, ruleset, OLD, OLD);
+      const kernel = { ...kernelWith(ruleset), hooks: new Map([["FORWARD" as const, hook]]) };
+      const steps = plan(kernel, ruleset, OLD, OLD);
       assert.equal(steps.rules, `*filter\n${lines}\nCOMMIT\n`);
     });
   }
@@ -139,8 +141,9 @@ describe("marks", () => {
   });
 
   it("go round without the values for `no verdict` and `denied`", () => {
-    assert.equal(nextGeneration(0xfffd), 0xfffe);
-    assert.equal(nextGeneration(0xfffe), 1);
+    const next = (mask: number, generation: number) => nextGeneration({ mask, generation });
+    assert.deepEqual([next(0xffff0000, 0xfffd), next(0xffff0000, 0xfffe)], [0xfffe, 1]);
+    assert.deepEqual([next(0xff00, 0xfd), next(0xff00, 0xfe)], [0xfe, 1]);
   });
 });
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { PolicyId } from "../../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
 import type { Clock } from "../../../operator/enforcer/clock.ts";
 import type { LineLogger } from "../../../operator/enforcer/line-logger.ts";
@@ -13,7 +12,7 @@ const SILENT: LineLogger = { info: () => undefined, warn: () => undefined, error
 function report(generation: number, rules = 20, failure?: NodeReport["failure"]): NodeReport {
   const state = nodeState({ pods: { a: { address: "10.1.0.1" } } });
   const generations = new Map([["shop", { generation, revision: `r${generation}` }]]);
-  return { state: { ...state, generations }, wrote: true, rules, sets: 2, backend: "nft", failure };
+  return { state: { ...state, generations }, wrote: true, rules: { ipv4: rules, ipv6: 0 }, sets: 2, findings: [], backend: "nft", failure };
 }
 
 describe("segmentNodeStatus", () => {
@@ -55,17 +54,25 @@ describe("segmentNodeStatus", () => {
     ]);
   });
 
-  it("does not confirm a segment with a pod on whose IPv6 address nothing is enforced", () => {
-    const { state, ...rest } = report(3);
-    assert.ok(state);
-    const [pod] = state.pods.values();
-    assert.ok(pod);
-    const id = "ns/p" as PolicyId;
-    const pods = new Map([[pod.uid, { ...pod, addresses: ["10.1.0.1", "fd00::1"], ingress: [id] }]]);
-    const policies = new Map([[id, { id, segment: "shop", ingress: [], egress: [] }]]);
-    const { policies: confirmed } = segmentNodeStatus({ ...rest, state: { ...state, pods, policies } }, undefined, "1", "");
-    assert.deepEqual(confirmed.map(({ name, state: verdict }) => [name, verdict]), [["shop", "Failed"]]);
-    assert.match(confirmed[0]?.message ?? "", /IPv6/);
+  it("confirms nothing while the rules do not hold, and says what is wrong, the worst first", () => {
+    const findings = [
+      { reason: "SourcesForgeable", message: "set rp_filter", holds: true },
+      { reason: "BridgeNotFiltered", message: "load br_netfilter", holds: false },
+    ];
+    const { policies, conditions } = segmentNodeStatus({ ...report(3), findings }, undefined, "1", "");
+    assert.deepEqual(policies.map(({ state, message }) => [state, message]), [["Failed", "load br_netfilter"]]);
+    assert.deepEqual(conditions.map(({ type, status, reason, message }) => [type, status, reason, message]), [
+      ["Ready", "False", "BridgeNotFiltered", "load br_netfilter"],
+      ["Degraded", "True", "BridgeNotFiltered", "load br_netfilter; set rp_filter"],
+    ]);
+  });
+
+  it("stays ready beside what only should be better", () => {
+    const findings = [{ reason: "SourcesForgeable", message: "set rp_filter", holds: true }];
+    const { policies, conditions } = segmentNodeStatus({ ...report(3), findings }, undefined, "1", "");
+    assert.deepEqual(policies.map(({ state }) => state), ["Enforced"]);
+    const said = conditions.map(({ type, status }) => `${type}=${status}`);
+    assert.deepEqual(said, ["Ready=True", "Degraded=True"]);
   });
 
   it("moves the transition time only with the status", () => {

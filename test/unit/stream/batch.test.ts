@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 
+import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
 import type { PodUid, PolicyId } from "../../../operator/api/node-state.ts";
 import { BatchAssembler, RefusedBatch } from "../../../operator/stream/batch.ts";
 import { deltaMessages, snapshotMessages } from "../../../operator/stream/codec.ts";
 import type { StreamMessage } from "../../../operator/stream/wire.ts";
 import { CLIENTS, DB, EMPTY, WEB, addresses, peersDelta, pod, policy, setOf, stateOf } from "./fixture.ts";
 
-const hello: StreamMessage = { type: "hello", protocol: 1, version: "1", node: "node-a", settings: { driftCheckMs: 1, streamSilenceMs: 1 } };
+const hello: StreamMessage = { type: "hello", protocol: 1, version: "1", node: "node-a", settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1, streamSilenceMs: 1 }, podCIDRs: [] };
 const revision = (number: number): StreamMessage => ({ type: "revision", revision: number, versions: { pods: "9" }, complete: true });
 const state = stateOf(setOf("10.0.0.1", "10.0.0.2"));
 const snapshot = [hello, ...snapshotMessages(state), revision(1)];

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 
+import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
 import { deltaMessages, messageLine, parseMessage, snapshotMessages } from "../../../operator/stream/codec.ts";
 import { LineSplitter } from "../../../operator/stream/line-splitter.ts";
 import { CLIENTS, DB, WEB, addresses, peersDelta, setOf, stateOf } from "./fixture.ts";
@@ -9,7 +10,7 @@ describe("codec", () => {
     const gone = { policies: new Map([[WEB, undefined]]), pods: new Map([[DB, undefined]]), peers: new Map([[CLIENTS, undefined]]), generations: new Map([["shop", undefined]]) };
     const endpoints = { kind: "endpoint" as const, members: new Set(["10.0.0.1,tcp:80", "fd00::1,udp:53"]) };
     const messages = [
-      { type: "hello", protocol: 1, version: "1.2.3", node: "node-a", settings: { driftCheckMs: 1, streamSilenceMs: 2 } } as const,
+      { type: "hello", protocol: 1, version: "1.2.3", node: "node-a", settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1, streamSilenceMs: 2 }, podCIDRs: [] } as const,
       ...snapshotMessages(stateOf(setOf("10.0.0.1", "fd00::1"))),
       ...snapshotMessages(stateOf(endpoints)),
       ...deltaMessages(gone),

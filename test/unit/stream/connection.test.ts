@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 
+import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
 import type { NodeState } from "../../../operator/api/node-state.ts";
 import type { AuthResult } from "../../../operator/stream/authenticator.ts";
 import type { Batch } from "../../../operator/stream/batch.ts";
@@ -20,7 +21,7 @@ import { addresses, peersDelta, setOf, stateOf } from "./fixture.ts";
 
 const NAME = "tierwall-operator.tierwall-system.svc";
 const now = () => new Date();
-const hello: StreamMessage = { type: "hello", protocol: 1, version: "1", node: "node-a", settings: { driftCheckMs: 1, streamSilenceMs: 300 } };
+const hello: StreamMessage = { type: "hello", protocol: 1, version: "1", node: "node-a", settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1, streamSilenceMs: 300 }, podCIDRs: [] };
 
 async function until(what: string, holds: () => boolean): Promise<void> {
   for (const end = performance.now() + 4_000; performance.now() < end; await sleep(5)) if (holds()) return;
@@ -52,7 +53,7 @@ describe("stream connection", () => {
   async function serve(options: { auth?: () => AuthResult; closed?: boolean; tls?: { cert: string; key: string }; heartbeatMs?: number } = {}) {
     const seen = { state: stateOf(setOf("10.0.0.1")) as NodeState, refusals: [] as number[], log: [] as string[], tokens: [] as string[] };
     const note = (message: string, facts?: unknown) => void seen.log.push(`${message} ${JSON.stringify(facts)}`);
-    const settings = { driftCheckMs: 1_000, streamSilenceMs: 300 };
+    const settings = { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1_000, streamSilenceMs: 300 };
     const hub = new StreamHub({ version: "1", settings, state: () => seen.state, monotonic: () => performance.now() });
     if (options.closed !== true) hub.publish(new Map(), { pods: "5" });
     const server = new StreamServer({

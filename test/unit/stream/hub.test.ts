@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 
+import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
 import type { NodeDelta, NodeState } from "../../../operator/api/node-state.ts";
 import { BatchAssembler } from "../../../operator/stream/batch.ts";
 import { parseMessage } from "../../../operator/stream/codec.ts";
@@ -13,7 +14,7 @@ function scene(pendingLimit = 100) {
   let now = 0;
   const counts: number[] = [];
   const hub = new StreamHub({
-    version: "1", settings: { driftCheckMs: 1, streamSilenceMs: 100 }, state: () => state, pendingLimit,
+    version: "1", settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1, streamSilenceMs: 100 }, state: () => state, pendingLimit,
     monotonic: () => now, observe: (followers) => counts.push(followers),
   });
   hub.publish(new Map(), { pods: "1" });
@@ -50,7 +51,7 @@ function scene(pendingLimit = 100) {
 describe("stream hub", () => {
   it("is not behind a replica whose changes it has seen, though it knows of none of its own", () => {
     const hub = new StreamHub({
-      version: "1", settings: { driftCheckMs: 1, streamSilenceMs: 1 }, state: () => stateOf(setOf()), monotonic: () => 0,
+      version: "1", settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1, streamSilenceMs: 1 }, state: () => stateOf(setOf()), monotonic: () => 0,
       seen: () => ({ pods: "9" }),
     });
     hub.publish(new Map(), { pods: "5" });
@@ -58,7 +59,7 @@ describe("stream hub", () => {
   });
 
   it("is not ready before the first publish", () => {
-    const hub = new StreamHub({ version: "1", settings: { driftCheckMs: 1, streamSilenceMs: 1 }, state: () => stateOf(setOf()), monotonic: () => 0 });
+    const hub = new StreamHub({ version: "1", settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1, streamSilenceMs: 1 }, state: () => stateOf(setOf()), monotonic: () => 0 });
     assert.equal(hub.ready, false);
     hub.publish(new Map(), {});
     assert.equal(hub.ready, true);
@@ -119,7 +120,7 @@ describe("stream hub", () => {
   it("sends a snapshot whole when changes are published while it is being made", () => {
     let state: NodeState = stateOf(setOf("10.0.0.1"));
     let unpublished: NodeDelta | undefined;
-    const settings = { driftCheckMs: 1, streamSilenceMs: 100 };
+    const settings = { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1, streamSilenceMs: 100 };
     const hub = new StreamHub({
       version: "1", settings, pendingLimit: 1, monotonic: () => 0,
       state: () => {

@@ -1,0 +1,220 @@
+import type { NodeState } from "../api/node-state.ts";
+import type { Family } from "./layout/family.ts";
+import { familyOf } from "./layout/family.ts";
+import { allowsFlow } from "./layout/flow-verdict.ts";
+import { layout } from "./layout/layout.ts";
+import type { LayoutOptions } from "./layout/options.ts";
+import type { Ruleset } from "./layout/ruleset.ts";
+import type { Netfilter } from "./netfilter/netfilter.ts";
+import { changedOwners, EMPTY_STATE } from "./node-state.ts";
+import type { KernelState } from "./render/kernel-state.ts";
+import type { Marks } from "./render/marks.ts";
+import { markText, nextGeneration } from "./render/marks.ts";
+import type { Plan } from "./render/plan.ts";
+import { inForce, kernelMarks, narrows, plan, setSteps, skeletonText } from "./render/plan.ts";
+import { StateNames, UNNAMED } from "./render/state-name.ts";
+
+/** What a family's rules are to be, beside what the state says. */
+export interface FamilyPlan {
+  readonly options: LayoutOptions;
+  /** Field of the connection mark for our verdicts; 0 = connection tracking alone remembers. */
+  readonly mask: number;
+  /** The node's own: what goes to or comes from them is hooked only in part. */
+  readonly ownAddresses: ReadonlySet<string>;
+}
+
+/** What `apply` did in one family: whether anything had to be written, and how much of ours the kernel holds. */
+export interface FamilyApplied {
+  readonly wrote: boolean;
+  readonly rules: number;
+  readonly sets: number;
+}
+
+/** Each takes up to a second on a busy node: the others wait for the next quiet moment. */
+const FORGOTTEN_AT_ONCE = 4;
+
+/** Keeps one family's kernel tables equal to a node's state. One call at a time. */
+export class FamilyFirewall {
+  readonly family: Family;
+  readonly #netfilter: Netfilter;
+  #plan: FamilyPlan;
+  /** What the kernel is known to hold; `undefined` = read it before the next write. */
+  #kernel: KernelState | undefined;
+  #marks: Marks | undefined;
+  #state: NodeState | undefined;
+  #garbage: Plan | undefined;
+  /**
+   * The kernel may allow less than when connections were last judged: they are to be judged again, and that is not
+   * known to be done. `undefined` = not known yet, after a start.
+   */
+  #due: boolean | undefined;
+  /** In force, but not yet named by the kernel's rules. */
+  #unnamed: Ruleset | undefined;
+  readonly #names = new StateNames();
+  /**
+   * A generation that no connection carries, looked for while nothing else is to be done: the search takes up to a
+   * second on a busy node. `undefined` in the end = it could not be found out.
+   */
+  #reserve: Promise<number | undefined> | undefined;
+  /** Addresses that no pod has any more, whose connections are still tracked. */
+  #gone = new Set<string>();
+
+  constructor(netfilter: Netfilter, family: Family, given: FamilyPlan) {
+    this.#netfilter = netfilter;
+    this.family = family;
+    this.#plan = given;
+  }
+
+  /** Installs the skeleton where there is none. What an earlier run left stays as it is. @throws NetfilterError */
+  async prepare(signal: AbortSignal): Promise<void> {
+    const kernel = await this.#netfilter.read(this.family, signal);
+    const { mask, options } = this.#plan;
+    const standing = kernelMarks(kernel);
+    this.#marks = standing?.mask === mask ? standing : await this.#fresh(signal);
+    const text = skeletonText(kernel, layout(EMPTY_STATE, this.family, options), this.#marks);
+    if (text !== "") await this.#netfilter.restoreRules(this.family, text, signal);
+  }
+
+  /** What is found out about the node while it runs. */
+  adjust(given: Omit<FamilyPlan, "mask">): void {
+    this.#plan = { ...given, mask: this.#plan.mask };
+  }
+
+  /**
+   * Makes the kernel hold `state`. When it returns, no connection passes that `state` denies; connections that it
+   * allows were never cut. @throws NetfilterError; the next call then reads the kernel first.
+   */
+  async apply(state: NodeState, signal: AbortSignal): Promise<FamilyApplied> {
+    // After a start, a failure, or for a check: what is found to differ then is a repair, and may have let anyone in.
+    const repair = this.#kernel === undefined;
+    const current = this.#kernel ?? (await this.#netfilter.read(this.family, signal));
+    if (this.#marks === undefined) throw new Error("apply before prepare");
+    const marks = this.#marks;
+    const ruleset = layout(state, this.family, this.#plan.options);
+    const owners = changedOwners(this.#state, state, this.family);
+    const sets = setSteps(current, ruleset);
+    const steps = plan(current, ruleset, marks, marks, sets);
+    const due = this.#due ?? (marks.state === undefined || marks.state !== this.#names.nameOf(ruleset));
+    const reused = owners.moved.length > 0;
+    const narrower = reused || due || (!inForce(steps) && (repair || narrows(current, ruleset, marks, sets)));
+    this.#due = narrower;
+    const next = narrower ? { ...(await this.#next(marks, signal)), ...this.#name(UNNAMED) } : marks;
+    // The kernel must not name a state that it may look like half-way: see `#nameState`.
+    const from = this.#unnamed === undefined ? marks : { ...marks, ...this.#name(UNNAMED) };
+    await this.#run(narrower ? plan(current, ruleset, from, next, sets) : steps, signal);
+    if (narrower) await this.#cutTracked(state, owners.moved, signal);
+    this.#due = false;
+    this.#marks = next;
+    this.#state = state;
+    this.#gone = this.#gone.union(new Set(owners.left)).difference(owners.held);
+    // Nobody waits for it: states come in bursts, and the next one then finds it done.
+    if (next.mask !== 0) this.#reserve ??= this.#freeGeneration(next, signal).catch(() => undefined);
+    const wrote = narrower || !inForce(steps);
+    if (wrote) this.#unnamed = ruleset;
+    return { wrote, ...count(ruleset) };
+  }
+
+  /** Reads the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
+  async verify(state: NodeState, signal: AbortSignal): Promise<FamilyApplied> {
+    this.#kernel = undefined;
+    return await this.apply(state, signal);
+  }
+
+  /**
+   * What may wait until a state is confirmed but not until the next one: removes what nothing refers to any more,
+   * names the state in the kernel, forgets connections of pods that are gone. @throws NetfilterError
+   */
+  async sweep(signal: AbortSignal): Promise<void> {
+    const garbage = this.#garbage;
+    this.#garbage = undefined;
+    if (garbage !== undefined && garbage.sweepChains !== "") {
+      this.#kernel = undefined;
+      await this.#netfilter.restoreRules(this.family, garbage.sweepChains, signal);
+      // nftables lets go of a dead chain's sets only some time later: they go with the next sweep.
+      this.#kernel = garbage.unchained;
+    } else if (garbage !== undefined && garbage.sweepSets !== "") {
+      this.#kernel = undefined;
+      await this.#netfilter.restoreSets(garbage.sweepSets, signal);
+      this.#kernel = garbage.swept;
+    }
+    await this.#nameState(signal);
+    for (const address of [...this.#gone].slice(0, FORGOTTEN_AT_ONCE)) {
+      await this.#netfilter.forgetAddress(this.family, address, signal);
+      this.#gone.delete(address);
+    }
+  }
+
+  async #run(steps: Plan, signal: AbortSignal): Promise<void> {
+    // Forgotten before the first write: a failure leaves an unknown part in force.
+    this.#kernel = undefined;
+    if (steps.fill !== "") await this.#netfilter.restoreSets(steps.fill, signal);
+    if (steps.rules !== "") await this.#netfilter.restoreRules(this.family, steps.rules, signal);
+    if (steps.drain !== "") await this.#netfilter.restoreSets(steps.drain, signal);
+    if (steps.generation !== "") await this.#netfilter.restoreRules(this.family, steps.generation, signal);
+    this.#kernel = steps.applied;
+    this.#garbage = steps;
+  }
+
+  /** Where no mark says which generation judged a connection, those that are denied now are looked up and forgotten. */
+  async #cutTracked(state: NodeState, moved: readonly string[], signal: AbortSignal): Promise<void> {
+    const { mask, options, ownAddresses } = this.#plan;
+    if (mask !== 0) return;
+    // They were another pod's, even where the new one may keep what it has.
+    for (const address of moved) await this.#netfilter.forgetAddress(this.family, address, signal);
+    if (options.establishedFlows === "Keep") return;
+    const flows = await this.#netfilter.flows(this.family, signal);
+    const denied = flows.filter((flow) => {
+      const hooked = !ownAddresses.has(flow.server) || options.nodeTraffic === "Enforce";
+      return hooked && !ownAddresses.has(flow.source) && !allowsFlow(state, flow);
+    });
+    await this.#netfilter.forget(this.family, denied, signal);
+  }
+
+  /**
+   * Were the kernel to name an older, narrower state, then a change back to it that is cut short before its generation
+   * would look finished to the next start.
+   */
+  async #nameState(signal: AbortSignal): Promise<void> {
+    if (this.#unnamed === undefined || this.#kernel === undefined || this.#marks === undefined) return;
+    const marks = { ...this.#marks, ...this.#name(this.#names.nameOf(this.#unnamed)) };
+    const { rules, applied } = plan(this.#kernel, this.#unnamed, marks, marks);
+    this.#kernel = undefined;
+    if (rules !== "") await this.#netfilter.restoreRules(this.family, rules, signal);
+    this.#kernel = applied;
+    this.#marks = marks;
+    this.#unnamed = undefined;
+  }
+
+  #name(state: string): Pick<Marks, "state"> {
+    return { state: this.#plan.options.lacks.has("comment") ? undefined : state };
+  }
+
+  async #fresh(signal: AbortSignal): Promise<Marks> {
+    return await this.#next({ mask: this.#plan.mask, generation: 0, ...this.#name(UNNAMED) }, signal);
+  }
+
+  async #next(marks: Marks, signal: AbortSignal): Promise<Marks> {
+    if (marks.mask === 0) return marks;
+    const generation = (await this.#reserve) ?? (await this.#freeGeneration(marks, signal));
+    this.#reserve = undefined;
+    return { ...marks, generation };
+  }
+
+  /** A connection that slept since the value's last turn would wake up allowed. */
+  async #freeGeneration({ mask, generation: last }: Marks, signal: AbortSignal): Promise<number> {
+    for (let generation = nextGeneration({ mask, generation: last }); ; ) {
+      const mark = markText("generation", { mask, generation });
+      if (!(await this.#netfilter.connectionHolds(this.family, mark, signal))) return generation;
+      generation = nextGeneration({ mask, generation });
+    }
+  }
+}
+
+function count({ chains, sets }: Ruleset): { readonly rules: number; readonly sets: number } {
+  return { rules: chains.values().reduce((sum, rules) => sum + rules.length, 0), sets: sets.size };
+}
+
+/** Addresses of one family, for tests of whether it is needed at all. */
+export function hasFamily(state: NodeState, family: Family): boolean {
+  return state.pods.values().some(({ addresses }) => addresses.some((address) => familyOf(address) === family));
+}

@@ -1,0 +1,135 @@
+import { readdir, readFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import { blockTest, parseAddress } from "../api/address.ts";
+import type { Finding } from "./finding.ts";
+
+/** What the node's network is, beside its firewall. */
+export interface HostFacts {
+  /** Pods hang on a Linux bridge. */
+  readonly bridged: boolean;
+  /** The node's own addresses. */
+  readonly addresses: ReadonlySet<string>;
+  readonly findings: readonly Finding[];
+}
+
+/** Looks at the network namespace and the `/proc` and `/sys` of this process. */
+export interface Host {
+  /** @param pods addresses of the node's pods */
+  look(pods: ReadonlySet<string>): Promise<HostFacts>;
+  /** Whether pods hang on a Linux bridge: quick enough to be asked at each change. */
+  bridges(pods: ReadonlySet<string>): Promise<boolean>;
+}
+
+export const UNKNOWN_HOST: HostFacts = { bridged: false, addresses: new Set(), findings: [] };
+
+const BRIDGE_FILTERS = [
+  { family: "ipv4", file: "bridge-nf-call-iptables" },
+  { family: "ipv6", file: "bridge-nf-call-ip6tables" },
+] as const;
+
+export class LinuxHost implements Host {
+  async look(pods: ReadonlySet<string>): Promise<HostFacts> {
+    const bridges = await bridgesOf(pods);
+    const findings = [
+      ...(bridges.length > 0 ? await unfilteredBridge(bridges, pods) : []),
+      ...(await forgeableSources(pods)),
+      ...(await ipvs()),
+    ];
+    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []).map(({ address }) => address);
+    return { bridged: bridges.length > 0, addresses: new Set(addresses), findings };
+  }
+
+  async bridges(pods: ReadonlySet<string>): Promise<boolean> {
+    return (await bridgesOf(pods)).length > 0;
+  }
+}
+
+/** Bridges in whose own networks a pod's address lies: others (docker0, say) carry none of our pods. */
+async function bridgesOf(pods: ReadonlySet<string>): Promise<readonly string[]> {
+  const found: string[] = [];
+  const addresses = [...pods].map(parseAddress).filter((address) => address !== undefined);
+  for (const [name, list = []] of Object.entries(networkInterfaces())) {
+    const tests = list.map(({ cidr }) => (cidr === null ? undefined : blockTest({ cidr })));
+    const carries = addresses.some((address) => tests.some((test) => test?.(address) === true));
+    if (carries && (await exists(`/sys/class/net/${name}/bridge`))) found.push(name);
+  }
+  return found;
+}
+
+/** Frames from port to port of a bridge pass iptables only where the kernel is told so, per network namespace. */
+async function unfilteredBridge(bridges: readonly string[], pods: ReadonlySet<string>): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const { family, file } of BRIDGE_FILTERS) {
+    if (family === "ipv6" && ![...pods].some((address) => address.includes(":"))) continue;
+    if ((await firstNumber(`/proc/sys/net/bridge/${file}`)) === 1) continue;
+    findings.push({
+      reason: "BridgeNotFiltered",
+      message:
+        `pods on bridge ${bridges.join(", ")} reach each other past iptables: ` +
+        `load br_netfilter and set net.bridge.${file}=1`,
+      holds: false,
+    });
+  }
+  return findings;
+}
+
+/** A pod that is routed to could write any source address, were it not for reverse path filtering. */
+async function forgeableSources(pods: ReadonlySet<string>): Promise<readonly Finding[]> {
+  const all = (await firstNumber("/proc/sys/net/ipv4/conf/all/rp_filter")) ?? 0;
+  const open: string[] = [];
+  for (const name of await routedTo(pods)) {
+    // The stricter of the two counts: 1 is strict, 2 is loose, but 2 wins over 1.
+    const own = (await firstNumber(`/proc/sys/net/ipv4/conf/${name}/rp_filter`)) ?? 0;
+    if (Math.max(all, own) !== 1) open.push(name);
+  }
+  if (open.length === 0) return [];
+  const shown = open.slice(0, 3).join(", ");
+  return [
+    {
+      reason: "SourcesForgeable",
+      message:
+        `a pod may forge its source address on ${shown}${open.length > 3 ? ` and ${open.length - 3} more` : ""}: ` +
+        "set net.ipv4.conf.<interface>.rp_filter=1, and not 2 for all",
+      holds: true,
+    },
+  ];
+}
+
+/** Interfaces that have a route to a single pod. */
+async function routedTo(pods: ReadonlySet<string>): Promise<readonly string[]> {
+  const table = await readFile("/proc/net/route", "latin1").catch(() => "");
+  const names = new Set<string>();
+  for (const line of table.split("\n").slice(1)) {
+    const [name = "", destination = "", , , , , , mask] = line.split("\t");
+    if (mask === "FFFFFFFF" && pods.has(dotted(destination))) names.add(name);
+  }
+  return [...names].toSorted();
+}
+
+/** `0200640A` → `10.100.0.2`: the kernel prints the number as its own memory holds it. */
+function dotted(hex: string): string {
+  return [6, 4, 2, 0].map((start) => Number.parseInt(hex.slice(start, start + 2), 16)).join(".");
+}
+
+/** In IPVS mode packets to a Service go in by INPUT and out by OUTPUT: they never pass FORWARD. */
+async function ipvs(): Promise<readonly Finding[]> {
+  const services = await readFile("/proc/net/ip_vs", "latin1").catch(() => "");
+  const used = /^(?:TCP|UDP|SCTP) /m.test(services) || (await exists("/sys/class/net/kube-ipvs0"));
+  if (!used) return [];
+  return [
+    {
+      reason: "IpvsMode",
+      message: "kube-proxy runs in IPVS mode, where packets to Services pass our rules by: use its iptables or nftables mode",
+      holds: false,
+    },
+  ];
+}
+
+async function firstNumber(file: string): Promise<number | undefined> {
+  const text = await readFile(file, "latin1").catch(() => undefined);
+  return text === undefined ? undefined : Number.parseInt(text, 10);
+}
+
+async function exists(folder: string): Promise<boolean> {
+  return (await readdir(folder).catch(() => undefined)) !== undefined;
+}

@@ -1,0 +1,243 @@
+import type { EnforcerSettings } from "../api/enforcer-settings.ts";
+import type { NodeState } from "../api/node-state.ts";
+import { FamilyFirewall, hasFamily } from "./family-firewall.ts";
+import type { FamilyApplied, FamilyPlan } from "./family-firewall.ts";
+import type { Finding } from "./finding.ts";
+import type { Host, HostFacts } from "./host.ts";
+import { UNKNOWN_HOST } from "./host.ts";
+import type { Family } from "./layout/family.ts";
+import { FAMILIES } from "./layout/family.ts";
+import type { Extension, LayoutOptions } from "./layout/options.ts";
+import { memoryOf } from "./layout/options.ts";
+import type { Backend, Netfilter } from "./netfilter/netfilter.ts";
+import { NetfilterError } from "./netfilter/netfilter.ts";
+import { probe } from "./netfilter/probe.ts";
+import { removalText } from "./render/chain-text.ts";
+import { FIELDS } from "./render/marks.ts";
+import { kernelMarks } from "./render/plan.ts";
+
+/** What `apply` did: whether anything had to be written, and how much of ours the kernel holds. */
+export interface Applied {
+  readonly wrote: boolean;
+  readonly rules: Readonly<Record<Family, number>>;
+  readonly sets: number;
+  /** What is to be said about the node. */
+  readonly findings: readonly Finding[];
+}
+
+/** What an enforcer is told about its node before the first state. */
+export interface NodeSettings extends EnforcerSettings {
+  /** Networks from which the node's pods get their addresses; empty = not known. */
+  readonly podCIDRs: readonly string[];
+}
+
+export interface NodeFirewallOptions {
+  readonly netfilter: (backend: Backend) => Netfilter;
+  readonly chooseBackend: (signal: AbortSignal) => Promise<Backend>;
+  readonly host: Host;
+}
+
+/** Keeps the kernel's tables of both families equal to a node's state, in one backend. One call at a time. */
+export class NodeFirewall {
+  readonly #options: NodeFirewallOptions;
+  #netfilter: Netfilter | undefined;
+  #settings: NodeSettings | undefined;
+  #families: readonly PreparedFamily[] = [];
+  #facts: HostFacts = UNKNOWN_HOST;
+  /** Known since `prepare`. */
+  #findings: readonly Finding[] = [];
+  /** The other backend may still hold rules of ours, which must go once the chosen one enforces. */
+  #otherIsSwept = false;
+
+  constructor(options: NodeFirewallOptions) {
+    this.#options = options;
+  }
+
+  /** The one that was chosen last. */
+  get backend(): Backend {
+    return this.#netfilter?.backend ?? "nft";
+  }
+
+  /**
+   * Chooses backend and mark bits, tries what the kernel can do, and installs the skeleton where there is none. What an
+   * earlier run left stays as it is. To be called again when settings change. @throws NetfilterError
+   */
+  async prepare(settings: NodeSettings, signal: AbortSignal): Promise<void> {
+    const backend = settings.backend === "Auto" ? await this.#options.chooseBackend(signal) : settings.backend;
+    const netfilter = this.#options.netfilter(backend);
+    const findings: Finding[] = [];
+    const field = await this.#chooseField(netfilter, settings, findings, signal);
+    const families: PreparedFamily[] = [];
+    for (const family of FAMILIES) {
+      const lacks = await this.#capabilities(netfilter, family, findings, signal);
+      if (lacks === undefined) continue;
+      const options = layoutOptions(settings, lacks, field === undefined);
+      if (settings.failClosed && settings.podCIDRs.length === 0) findings.push(CLOSING_REFUSED);
+      const given: FamilyPlan = {
+        options,
+        mask: memoryOf(options) === "mark" ? (field ?? 0) : 0,
+        ownAddresses: this.#facts.addresses,
+      };
+      const firewall = new FamilyFirewall(netfilter, family, given);
+      await firewall.prepare(signal);
+      families.push({ firewall, options });
+    }
+    this.#netfilter = netfilter;
+    this.#families = families;
+    this.#settings = settings;
+    this.#findings = distinct(findings);
+    this.#otherIsSwept = false;
+    this.#facts = UNKNOWN_HOST;
+  }
+
+  /**
+   * Makes the kernel hold `state` in both families. When it returns, no connection passes that `state` denies, but for
+   * what the findings say; connections that it allows were never cut. @throws NetfilterError
+   */
+  async apply(state: NodeState, signal: AbortSignal): Promise<Applied> {
+    if (this.#facts === UNKNOWN_HOST) await this.#look(state);
+    // Its first pod makes many a bridge.
+    else if (!this.#facts.bridged && (await this.#options.host.bridges(addressesOf(state)))) await this.#look(state);
+    return await this.#each(state, (firewall) => firewall.apply(state, signal));
+  }
+
+  /** Looks at the node and the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
+  async verify(state: NodeState, signal: AbortSignal): Promise<Applied> {
+    await this.#look(state);
+    return await this.#each(state, (firewall) => firewall.verify(state, signal));
+  }
+
+  /** What may wait until a state is confirmed but not until the next one. @throws NetfilterError */
+  async sweep(signal: AbortSignal): Promise<void> {
+    for (const { firewall } of this.#families) await firewall.sweep(signal);
+    if (this.#otherIsSwept) return;
+    await this.#sweepOther(signal);
+    this.#otherIsSwept = true;
+  }
+
+  async #look(state: NodeState): Promise<void> {
+    this.#facts = await this.#options.host.look(addressesOf(state));
+    const { bridged, addresses } = this.#facts;
+    for (const { firewall, options } of this.#families) {
+      firewall.adjust({ options: { ...options, bridged }, ownAddresses: addresses });
+    }
+  }
+
+  async #each(state: NodeState, act: (firewall: FamilyFirewall) => Promise<FamilyApplied>): Promise<Applied> {
+    if (this.#settings === undefined) throw new Error("apply before prepare");
+    const outcomes = await Promise.allSettled(this.#families.map(({ firewall }) => act(firewall)));
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    const applied = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    const rules = { ipv4: 0, ipv6: 0 };
+    for (const [index, { firewall }] of this.#families.entries()) rules[firewall.family] = applied[index]?.rules ?? 0;
+    const findings = [...this.#facts.findings, ...this.#findings.filter((finding) => concerns(finding, state))];
+    return {
+      wrote: applied.some(({ wrote }) => wrote),
+      rules,
+      sets: applied.reduce((sum, { sets }) => sum + sets, 0),
+      findings,
+    };
+  }
+
+  /** A field of the mark that nobody else uses; `undefined` = there is none, or not the one that was asked for. */
+  async #chooseField(
+    netfilter: Netfilter,
+    { connmarkMask }: NodeSettings,
+    findings: Finding[],
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const foreign = await netfilter.foreignMarkBits(signal);
+    const free = (connmarkMask === 0 ? FIELDS : [connmarkMask]).filter((mask) => (mask & foreign) === 0);
+    // What connections carry now goes on counting only in the field in which it stands.
+    const standing = kernelMarks(await netfilter.read("ipv4", signal))?.mask ?? 0;
+    const field = free.includes(standing) ? standing : free[0];
+    if (field === undefined) {
+      const used = `0x${foreign.toString(16)}`;
+      findings.push({
+        reason: "ConnmarkInUse",
+        message:
+          `others use the bits ${used} of the connection mark and leave none for ours: ` +
+          "connections that are cut are looked up one by one, which takes longer",
+        holds: true,
+      });
+    }
+    return field;
+  }
+
+  /** What the kernel lacks; `undefined` = it has nothing of this family. */
+  async #capabilities(
+    netfilter: Netfilter,
+    family: Family,
+    findings: Finding[],
+    signal: AbortSignal,
+  ): Promise<ReadonlySet<Extension> | undefined> {
+    try {
+      const lacks = await probe(netfilter, family, signal);
+      if (lacks.size > 0) findings.push(lacking(lacks));
+      return lacks;
+    } catch (error) {
+      // A node without IPv6 is no worse for it while no pod has such an address.
+      if (family === "ipv4" || !(error instanceof NetfilterError) || error.reason !== "KernelUnsupported") throw error;
+      findings.push({ reason: IPV6_MISSING, message: `nothing is enforced on IPv6: ${error.message}`, holds: false });
+      return undefined;
+    }
+  }
+
+  async #sweepOther(signal: AbortSignal): Promise<void> {
+    const other = this.#options.netfilter(this.backend === "nft" ? "legacy" : "nft");
+    for (const family of FAMILIES) {
+      const { chains, hooks } = await other.leftovers(family, signal);
+      const text = removalText({ chains, hooks });
+      if (text !== "") await other.restoreRules(family, text, signal);
+    }
+  }
+}
+
+interface PreparedFamily {
+  readonly firewall: FamilyFirewall;
+  /** Without what is found out while the node runs. */
+  readonly options: LayoutOptions;
+}
+
+const IPV6_MISSING = "IPv6NotEnforced";
+
+const CLOSING_REFUSED: Finding = {
+  reason: "FailClosedRefused",
+  message:
+    "failClosed needs the node's exact pod networks, and its Node names none in spec.podCIDRs: " +
+    "a new pod is open until it is programmed",
+  holds: true,
+};
+
+function addressesOf({ pods }: NodeState): ReadonlySet<string> {
+  return new Set(pods.values().flatMap(({ addresses }) => addresses));
+}
+
+function layoutOptions(settings: NodeSettings, lacks: ReadonlySet<Extension>, noField: boolean): LayoutOptions {
+  return {
+    nodeTraffic: settings.nodeTraffic,
+    establishedFlows: settings.establishedFlows,
+    closedNets: settings.failClosed ? settings.podCIDRs : [],
+    bridged: false,
+    lacks: noField ? new Set([...lacks, "connmark"] as const) : lacks,
+  };
+}
+
+function lacking(lacks: ReadonlySet<Extension>): Finding {
+  const names = [...lacks].toSorted().join(", ");
+  const sctp = lacks.has("sctp") ? "; rules for single SCTP ports match nothing" : "";
+  return {
+    reason: "KernelLacksExtensions",
+    message: `the kernel or its tools lack ${names}: the rules do without, and are slower${sctp}`,
+    holds: true,
+  };
+}
+
+function concerns({ reason }: Finding, state: NodeState): boolean {
+  return reason !== IPV6_MISSING || hasFamily(state, "ipv6");
+}
+
+function distinct(findings: readonly Finding[]): readonly Finding[] {
+  return [...new Map(findings.map((finding) => [finding.message, finding])).values()];
+}

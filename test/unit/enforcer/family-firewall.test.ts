@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import type { NodeState } from "../../../operator/api/node-state.ts";
+import type { FamilyPlan } from "../../../operator/enforcer/family-firewall.ts";
+import { FamilyFirewall } from "../../../operator/enforcer/family-firewall.ts";
+import type { Flow } from "../../../operator/enforcer/layout/flow-verdict.ts";
+import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
+import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
+import { nodeState } from "../../packets/enforcer-state.ts";
+import { FakeNetfilter } from "./fake-netfilter.ts";
+
+const PLAN: FamilyPlan = { options: DEFAULT_OPTIONS, mask: 0xffff0000, ownAddresses: new Set() };
+
+function guarded(peers: readonly string[]): NodeState {
+  return nodeState({
+    pods: { db: { address: "10.1.0.5", ingress: ["db"] } },
+    policies: { db: { ingress: [{ peers: ["peers"] }] } },
+    peers: { peers },
+  });
+}
+
+describe("FamilyFirewall", () => {
+  const { signal } = new AbortController();
+
+  async function started(kernel: FakeNetfilter, change: Partial<FamilyPlan> = {}): Promise<FamilyFirewall> {
+    const firewall = new FamilyFirewall(kernel, "ipv4", { ...PLAN, ...change });
+    await firewall.prepare(signal);
+    return firewall;
+  }
+
+  async function mark(kernel: FakeNetfilter): Promise<string | undefined> {
+    return (await kernel.read("ipv4")).chains.get("TW-FWD")?.[0]?.match(/--mark (\S+)/)?.[1];
+  }
+
+  it("skips generations that connections still hold", async () => {
+    const kernel = new FakeNetfilter();
+    for (const value of [1, 2, 4]) kernel.held.add(`0x${value.toString(16)}0000/0xffff0000`);
+    const firewall = await started(kernel);
+    assert.equal(await mark(kernel), "0x30000/0xffff0000");
+    await firewall.apply(guarded([]), signal);
+    assert.equal(await mark(kernel), "0x50000/0xffff0000");
+  });
+
+  /** Each write of a narrowing fails once, as if killed there; the next start must give a new generation. */
+  for (const lived of [0, 1, 2]) {
+    it(`gives a new generation after a narrowing that was cut short after ${lived} writes`, async () => {
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel);
+      await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
+      await firewall.sweep(signal);
+      const before = await mark(kernel);
+      const failure = new NetfilterError("ApplyFailed", "killed");
+      kernel.failures.push(...Array<undefined>(lived).fill(undefined), failure);
+      const narrower = guarded(["10.2.0.1"]);
+      // Two writes do it: the member, then the generation.
+      if (lived < 2) await assert.rejects(firewall.apply(narrower, signal), failure);
+      else await firewall.apply(narrower, signal);
+      kernel.failures.length = 0;
+      const next = await started(kernel);
+      await next.apply(narrower, signal);
+      assert.notEqual(await mark(kernel), before);
+    });
+  }
+
+  for (const swept of [true, false]) {
+    it(`gives one when a change back was cut short${swept ? "" : " before the first sweep"}`, async () => {
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel);
+      await firewall.apply(guarded(["10.2.0.1"]), signal);
+      await firewall.sweep(signal);
+      await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
+      if (swept) await firewall.sweep(signal);
+      const before = await mark(kernel);
+      // The generation that was due is written by the start after the crash, or by the change itself.
+      kernel.failures.push(undefined, new NetfilterError("ApplyFailed", "killed"));
+      await assert.rejects(firewall.apply(guarded(["10.2.0.1"]), signal));
+      kernel.failures.length = 0;
+      const next = await started(kernel);
+      await next.apply(guarded(["10.2.0.1"]), signal);
+      assert.notEqual(await mark(kernel), before);
+    });
+  }
+
+  it("gives it at the next try when writing it failed", async () => {
+    const kernel = new FakeNetfilter();
+    const firewall = await started(kernel);
+    await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
+    const before = await mark(kernel);
+    kernel.failures.push(undefined, new NetfilterError("ApplyFailed", "lock held"));
+    await assert.rejects(firewall.apply(guarded(["10.2.0.1"]), signal));
+    assert.equal(await mark(kernel), before);
+    await firewall.apply(guarded(["10.2.0.1"]), signal);
+    assert.notEqual(await mark(kernel), before);
+  });
+
+  it("writes nothing at a start after a change that only allowed more", async () => {
+    const kernel = new FakeNetfilter();
+    const firewall = await started(kernel);
+    await firewall.apply(guarded(["10.2.0.1"]), signal);
+    await firewall.sweep(signal);
+    await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
+    await firewall.sweep(signal);
+    const { length } = kernel.written;
+    const next = await started(kernel);
+    assert.equal((await next.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal)).wrote, false);
+    assert.equal(kernel.written.length, length);
+  });
+
+  it("gives a new generation after a repair: anyone may have slipped through", async () => {
+    const kernel = new FakeNetfilter();
+    const firewall = await started(kernel);
+    const state = guarded(["10.2.0.1"]);
+    await firewall.apply(state, signal);
+    const before = await mark(kernel);
+    assert.equal((await firewall.verify(state, signal)).wrote, false);
+    assert.equal(await mark(kernel), before);
+    await kernel.restoreRules("ipv4", "*filter\n-F FORWARD\nCOMMIT\n");
+    assert.equal((await firewall.verify(state, signal)).wrote, true);
+    assert.notEqual(await mark(kernel), before);
+  });
+
+  describe("without connection marks", () => {
+    const WEB = "10.2.0.1";
+    const flow = (source: string): Flow => ({
+      protocol: "TCP", source, destination: "10.96.0.1", sourcePort: 1, destinationPort: 80, server: "10.1.0.5",
+      serverPort: 5432,
+    });
+
+    it("forgets the connections that a narrowing denies, and no others", async () => {
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel, { mask: 0, options: { ...DEFAULT_OPTIONS, lacks: new Set(["connmark"]) } });
+      await firewall.apply(guarded([WEB, "10.2.0.2"]), signal);
+      kernel.tracked = [flow(WEB), flow("10.2.0.2")];
+      await firewall.apply(guarded([WEB]), signal);
+      assert.deepEqual(kernel.tracked.map(({ source }) => source), [WEB]);
+    });
+
+    it("keeps what goes to and comes from the node itself, which is not hooked", async () => {
+      const kernel = new FakeNetfilter();
+      const ownAddresses = new Set(["10.2.0.2"]);
+      const lacks = new Set(["connmark"] as const);
+      const firewall = await started(kernel, { mask: 0, ownAddresses, options: { ...DEFAULT_OPTIONS, lacks } });
+      await firewall.apply(guarded([WEB, "10.2.0.2"]), signal);
+      kernel.tracked = [flow("10.2.0.2")];
+      await firewall.apply(guarded([WEB]), signal);
+      assert.equal(kernel.tracked.length, 1);
+    });
+
+    it("forgets nothing where established connections are kept", async () => {
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel, { mask: 0, options: { ...DEFAULT_OPTIONS, establishedFlows: "Keep" } });
+      await firewall.apply(guarded([WEB]), signal);
+      kernel.tracked = [flow(WEB)];
+      await firewall.apply(guarded([]), signal);
+      assert.equal(kernel.tracked.length, 1);
+    });
+  });
+
+  it("forgets the connections of a pod that is gone, some time later", async () => {
+    const kernel = new FakeNetfilter();
+    const firewall = await started(kernel);
+    await firewall.apply(guarded([]), signal);
+    kernel.tracked = [{
+      protocol: "UDP", source: "10.1.0.5", destination: "10.9.9.9", sourcePort: 1, destinationPort: 53,
+      server: "10.9.9.9", serverPort: 53,
+    }];
+    await firewall.apply(nodeState({}), signal);
+    await firewall.sweep(signal);
+    assert.deepEqual(kernel.tracked, []);
+  });
+});
