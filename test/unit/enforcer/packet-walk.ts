@@ -1,3 +1,4 @@
+import { blockTest, parseAddress } from "../../../operator/api/address.ts";
 import type { KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
 
 /** The first packet of a connection. */
@@ -28,6 +29,8 @@ function walk(chain: string, kernel: KernelState, packet: Packet): "return" | "d
 }
 
 function matches(line: string, { sets }: KernelState, packet: Packet): boolean {
+  // The packets here go to one host each.
+  if (line.includes("--pkt-type")) return false;
   const value = (option: RegExp): string | undefined => line.match(option)?.[1];
   const source = value(/(?:^| )-s (\S+)/);
   const destination = value(/(?:^| )-d (\S+)/);
@@ -50,15 +53,14 @@ function matches(line: string, { sets }: KernelState, packet: Packet): boolean {
 
 /** The narrowest network decides, as in hash:net. */
 function longest(members: readonly string[]): boolean {
-  const width = (member: string): number => Number(member.match(/\/(\d+)/)?.[1] ?? 32);
+  const width = (member: string): number => Number(member.match(/\/(\d+)/)?.[1] ?? 128);
   const [narrowest] = members.toSorted((a, b) => width(b) - width(a));
   return narrowest !== undefined && !narrowest.endsWith(" nomatch");
 }
 
-/** Whether a dotted address is inside a network, or is it. */
+/** Whether an address is inside a network, or is it. */
 export function inside(address: string, network: string): boolean {
-  const [base = "", width = "32"] = network.split("/");
-  const octet = (part: string): string => Number(part).toString(2).padStart(8, "0");
-  const bits = (text: string): string => text.split(".").map(octet).join("");
-  return bits(address).slice(0, Number(width)) === bits(base).slice(0, Number(width));
+  if (!network.includes("/")) return address === network;
+  const parsed = parseAddress(address);
+  return parsed !== undefined && blockTest({ cidr: network })?.(parsed) === true;
 }
