@@ -1,3 +1,4 @@
+import type { LabelSelector } from "./label-selector.ts";
 import { readMeta, readSelector } from "./meta-parser.ts";
 import type {
   Direction,
@@ -13,8 +14,8 @@ import { ReadError, Reader } from "./reader.ts";
 /**
  * A NetworkPolicy as the API server sent it, with lists made explicit and defaults filled in. A part that is not
  * understood (a field of a later Kubernetes, say) is left out with its whole peer, port or rule, so that it matches
- * nothing, and is named in `unreadable`.
- * @throws ReadError if even the metadata or the pod selector cannot be read
+ * nothing, and is named in `unreadable`. A pod selector that is not understood selects nothing.
+ * @throws ReadError if the metadata cannot be read
  */
 export function readNetworkPolicy(object: unknown): NetworkPolicy {
   const root = new Reader(object);
@@ -36,6 +37,15 @@ export function readNetworkPolicy(object: unknown): NetworkPolicy {
           return [];
         }
       });
+  const readable = <T>(reader: Reader, read: (item: Reader) => T, instead: NoInfer<T>): T => {
+    try {
+      return reader.or(read, instead);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      unreadable.push(error.path);
+      return instead;
+    }
+  };
   const ports = (rule: Reader) => each(rule.at("ports"), readPort);
   const peers = (rule: Reader, key: "from" | "to") => each(rule.at(key), readPeer);
   // A list that was written but of which nothing is left would mean "any": such a rule is left out whole.
@@ -62,11 +72,12 @@ export function readNetworkPolicy(object: unknown): NetworkPolicy {
     ...(to.length > 0 && { to }),
     ...(list.length > 0 && { ports: list }),
   }));
+  const selector = spec.at("podSelector");
   return {
     metadata: readMeta(root),
     spec: {
-      podSelector: spec.at("podSelector").or(readSelector, {}),
-      policyTypes: readPolicyTypes(spec),
+      podSelector: selector.present ? readable(selector, readSelector, NOTHING) : {},
+      policyTypes: readPolicyTypes(spec, each),
       ingress,
       egress,
     },
@@ -74,11 +85,13 @@ export function readNetworkPolicy(object: unknown): NetworkPolicy {
   };
 }
 
+const NOTHING: LabelSelector = { matchExpressions: [{ key: "unreadable", operator: "In", values: [] }] };
+
 /** Absent: Ingress, and Egress if there are egress rules, as Kubernetes defaults it. */
-function readPolicyTypes(spec: Reader): readonly Direction[] {
-  const readType = (type: Reader): Direction => type.oneOf(["Ingress", "Egress"]);
-  const written = spec.at("policyTypes").or((types) => types.each(readType), []);
-  if (written.length > 0) return written;
+function readPolicyTypes(spec: Reader, each: <T>(list: Reader, read: (item: Reader) => T) => T[]): readonly Direction[] {
+  const types = spec.at("policyTypes");
+  const written = each(types, (type): Direction => type.oneOf(["Ingress", "Egress"]));
+  if (written.length > 0 || types.or((list) => list.list().length > 0, false)) return written;
   const hasEgress = spec.at("egress").or((rules) => rules.list().length > 0, false);
   return hasEgress ? ["Ingress", "Egress"] : ["Ingress"];
 }

@@ -8,6 +8,8 @@ export interface LivePolicy {
   readonly id: PolicyId;
   readonly segment: string | undefined;
   readonly directions: readonly Direction[];
+  /** False for one that only allows: it counts where others isolate. */
+  readonly isolates: boolean;
   /** Whom it selects. */
   readonly group: PodGroup;
   readonly resolved: ResolvedPolicy;
@@ -26,6 +28,8 @@ export function isolatingPolicies(
   enforce: "Segments" | "All",
 ): readonly PolicyId[] {
   const counted = selecting.filter(({ directions }) => directions.includes(direction));
-  if (enforce === "Segments" && counted.every(({ segment }) => segment === undefined)) return [];
+  const isolating = counted.filter(({ isolates }) => isolates);
+  if (isolating.length === 0) return [];
+  if (enforce === "Segments" && isolating.every(({ segment }) => segment === undefined)) return [];
   return counted.map(({ id }) => id).toSorted();
 }

@@ -14,6 +14,9 @@ import type { NamespaceHome, PodGroup } from "./pod-group.ts";
 import { PodGroups } from "./pod-groups.ts";
 import { policyId, resolvePolicy } from "./policy-resolution.ts";
 
+/** Path of the selector that says whom a NetworkPolicy protects. */
+const SUBJECT = "spec.podSelector";
+
 /** Something that was left out, and so matches nothing. To be said in a status. */
 export interface ResolveProblem {
   readonly kind: "Pod" | "NetworkPolicy";
@@ -96,9 +99,22 @@ export class Resolver {
 
   setNetworkPolicy(policy: NetworkPolicy): void {
     const id = policyId(policy.metadata.namespace, policy.metadata.name);
+    // Whom it is to protect is not understood: those whom it did protect stay so.
+    if (policy.unreadable.some((path) => path.startsWith(SUBJECT)) && this.#policies.has(id)) {
+      this.#policyProblems.set(id, policy.unreadable);
+      return;
+    }
     this.#objects.set(id, policy);
     this.#groups.namespace(policy.metadata.namespace).lingering.delete(id);
     this.#judge(id, policy);
+  }
+
+  /**
+   * What pods of ours may do whatever other policies say: a default-deny in our own namespace must not cut the road on
+   * which it is delivered. The policy isolates nobody by itself.
+   */
+  setOwnRoad(policy: NetworkPolicy): void {
+    this.#judge(policyId(policy.metadata.namespace, policy.metadata.name), policy, false);
   }
 
   /** In a terminating namespace the policy goes on counting while pods with addresses run there. */
@@ -196,7 +212,7 @@ export class Resolver {
   }
 
   /** Puts a policy in force as it is now, unless it is retired. */
-  #judge(id: PolicyId, policy: NetworkPolicy): void {
+  #judge(id: PolicyId, policy: NetworkPolicy, isolates = true): void {
     const before = this.#policies.get(id);
     const segment = generatedFrom(policy);
     const { resolved, subject, queries, problems } = resolvePolicy(policy);
@@ -212,7 +228,7 @@ export class Resolver {
     const same = before?.hash === hash && before.group === group && before.directions.join() === directions.join();
     if (same) return;
     const peerSets = queries.entries().map(([setId, query]) => this.#groups.peerSet(setId, query)).toArray();
-    const live: LivePolicy = { id, segment, directions, group, resolved, hash, peerSets };
+    const live: LivePolicy = { id, segment, directions, isolates, group, resolved, hash, peerSets };
     for (const set of peerSets) set.references += 1;
     if (before !== undefined) this.#detach(before);
     this.#policies.set(id, live);

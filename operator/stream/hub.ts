@@ -37,6 +37,8 @@ export interface Attachment {
 
 interface Connected {
   readonly follower: Follower;
+  /** What it was greeted with. */
+  readonly podCIDRs: readonly string[];
   takesSince: number;
 }
 
@@ -83,11 +85,11 @@ export class StreamHub {
       versions: () => this.#versions ?? {},
       pendingLimit: this.#options.pendingLimit ?? 10_000,
     });
-    const connected: Connected = { follower, takesSince: this.#options.monotonic() };
+    const podCIDRs = this.#podCIDRs(node);
+    const connected: Connected = { follower, podCIDRs, takesSince: this.#options.monotonic() };
     this.#connected.set(node, connected);
     this.#observe();
     const { version, settings } = this.#options;
-    const podCIDRs = this.#options.podCIDRs?.(node) ?? [];
     follower.greet({ type: "hello", protocol: PROTOCOL, version, node, settings, podCIDRs }, state);
     return {
       drained: () => {
@@ -102,11 +104,16 @@ export class StreamHub {
     };
   }
 
-  /** To be called once a period. Ends connections that have taken nothing for as long as a client bears silence. */
+  /**
+   * To be called once a period. Ends connections that have taken nothing for as long as a client bears silence, and
+   * those of nodes that have got other pod networks than they were greeted with: they come back at once.
+   */
   heartbeat(): void {
     const now = this.#options.monotonic();
-    for (const connected of this.#connected.values()) {
-      if (!connected.follower.full) {
+    for (const [node, connected] of this.#connected) {
+      if (connected.podCIDRs.join() !== this.#podCIDRs(node).join()) {
+        connected.follower.end("the node's pod networks have changed");
+      } else if (!connected.follower.full) {
         connected.takesSince = now;
         connected.follower.heartbeat();
       } else if (now - connected.takesSince > this.#options.settings.streamSilenceMs) {
@@ -115,14 +122,13 @@ export class StreamHub {
     }
   }
 
-  /** Ends the node's connection, so that it comes back and is greeted with what is known of it by then. */
-  greetAnew(node: string, reason: string): void {
-    this.#connected.get(node)?.follower.end(reason);
-  }
-
   /** Ends every connection. */
   close(reason: string): void {
     for (const { follower } of this.#connected.values()) follower.end(reason);
+  }
+
+  #podCIDRs(node: string): readonly string[] {
+    return this.#options.podCIDRs?.(node) ?? [];
   }
 
   #observe(): void {

@@ -27,6 +27,13 @@ describe("reading a NetworkPolicy", () => {
     { name: "leaves out a rule with a field it does not know", spec: { ingress: [{ notFrom: [] }] }, expected: { ingress: [] }, unreadable: ["spec.ingress[0].notFrom"] },
     { name: "names a field of the spec that it does not know", spec: { priority: 3 }, expected: {}, unreadable: ["spec.priority"] },
     { name: "leaves out half a selector", spec: { ingress: [{ from: [{ podSelector: { matchCEL: "x" } }] }] }, expected: { ingress: [] }, unreadable: ["spec.ingress[0].from[0].podSelector.matchCEL", "spec.ingress[0]"] },
+    {
+      name: "selects nothing by a pod selector that it does not understand", spec: { podSelector: { matchCEL: "x" }, ingress: [{}] },
+      expected: { podSelector: { matchExpressions: [{ key: "unreadable", operator: "In", values: [] }] }, ingress: [{}] },
+      unreadable: ["spec.podSelector.matchCEL"],
+    },
+    { name: "leaves out a direction that it does not know", spec: { policyTypes: ["Egress", "Forward"] }, expected: { policyTypes: ["Egress"] }, unreadable: ["spec.policyTypes[1]"] },
+    { name: "takes no default for directions that it does not know", spec: { policyTypes: ["Forward"] }, expected: { policyTypes: [] }, unreadable: ["spec.policyTypes[0]"] },
   ];
   for (const { name, spec, expected, unreadable = [] } of cases) {
     it(name, () => {
