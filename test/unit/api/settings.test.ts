@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 
 import { parse } from "yaml";
 
+import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
 import { Reader, ReadError } from "../../../operator/api/reader.ts";
-import { DEFAULT_SETTINGS, readSettings } from "../../../operator/api/settings.ts";
+import { DEFAULT_SETTINGS, enforcerSettings, readSettings } from "../../../operator/api/settings.ts";
 
+const { connmarkMask: _, ...DEFAULTS } = DEFAULT_ENFORCER_SETTINGS;
 const read = (yaml: string) => readSettings(new Reader(parse(yaml) as unknown));
 
 describe("settings", () => {
@@ -14,12 +16,26 @@ describe("settings", () => {
     assert.deepEqual(settings, { ...DEFAULT_SETTINGS, enforcer: "Managed", timings: { ...DEFAULT_SETTINGS.timings, heartbeatMs: 50 }, dns: { ...DEFAULT_SETTINGS.dns, ports: [53] } });
   });
 
+  it("tell the enforcers what concerns them", () => {
+    const { connmarkMask, ...rest } = enforcerSettings(read("{connmark: {mask: 0xff00}, backend: legacy, failClosed: true}"));
+    assert.equal(connmarkMask, 0xff00);
+    assert.deepEqual(rest, { ...DEFAULTS, backend: "legacy", failClosed: true });
+  });
+
   const bad: readonly { yaml: string; says: RegExp }[] = [
     { yaml: "enforcr: Managed", says: /^enforcr: unknown field; known here: enforcer, / },
     { yaml: "enforcer: Yes", says: /^enforcer: must be one of Auto, Managed, Disabled; not "Yes"$/ },
     { yaml: "timings: {heartbeatMs: 0}", says: /^timings\.heartbeatMs: must be a whole number from 1 to / },
     { yaml: "dns: {peers: [{podSelector: {matchLabel: {}}}]}", says: /^dns\.peers\[0\]\.podSelector\.matchLabel: unknown field/ },
     { yaml: "ports: {stream: 70000}", says: /^ports\.stream: must be a whole number from 1 to 65535; not 70000$/ },
+    { yaml: "nodeTraffic: Deny", says: /^nodeTraffic: must be one of Allow, Enforce; not "Deny"$/ },
+    { yaml: "establishedFlows: cut", says: /^establishedFlows: must be one of Cut, Keep; not "cut"$/ },
+    { yaml: "failClosed: yes please", says: /^failClosed: must be true or false; not "yes please"$/ },
+    { yaml: "connmark: {mask: 0xff00ff00}", says: /^connmark\.mask: must be one run of at least 8 bits, such as 0xffff0000; not 4278255360$/ },
+    { yaml: "connmark: {mask: 0x7f}", says: /^connmark\.mask: must be one run of at least 8 bits/ },
+    { yaml: "connmark: {mark: 1}", says: /^connmark\.mark: unknown field; known here: mask$/ },
+    { yaml: "backend: iptables", says: /^backend: must be one of Auto, nft, legacy; not "iptables"$/ },
+    { yaml: "nodeCIDRs: [10.0.0.0/33]", says: /^nodeCIDRs\[0\]: must be a network such as 10\.0\.0\.0\/16; not "10\.0\.0\.0\/33"$/ },
     { yaml: "[]", says: /must be an object/ },
   ];
   for (const { yaml, says } of bad) {
