@@ -10,6 +10,8 @@ export interface EnforcerSettings {
   readonly connmarkMask: number;
   /** Which iptables holds our chains; `Auto` = the one that the node's kubelet uses. */
   readonly backend: "Auto" | "nft" | "legacy";
+  /** Connections of peers that leave are cut together, at most once in so many milliseconds. */
+  readonly leaversMs: number;
   /** How often the kernel is compared with what should be in it. Milliseconds. */
   readonly driftCheckMs: number;
   /** Silence on the stream after which the enforcer reconnects. Milliseconds; three heartbeats by default. */
@@ -22,6 +24,7 @@ export const DEFAULT_ENFORCER_SETTINGS: EnforcerSettings = {
   failClosed: false,
   connmarkMask: 0,
   backend: "Auto",
+  leaversMs: 1_000,
   driftCheckMs: 5_000,
   streamSilenceMs: 45_000,
 };

@@ -14,7 +14,8 @@ import { ReadError, Reader } from "./reader.ts";
 /**
  * A NetworkPolicy as the API server sent it, with lists made explicit and defaults filled in. A part that is not
  * understood (a field of a later Kubernetes, say) is left out with its whole peer, port or rule, so that it matches
- * nothing, and is named in `unreadable`. A pod selector that is not understood selects nothing.
+ * nothing, and is named in `unreadable`. A pod selector that is not understood selects nothing; beside a field of the
+ * spec that is not understood no rule allows anything, since it may be there to narrow them.
  * @throws ReadError if the metadata cannot be read
  */
 export function readNetworkPolicy(object: unknown): NetworkPolicy {
@@ -22,9 +23,9 @@ export function readNetworkPolicy(object: unknown): NetworkPolicy {
   const spec = root.at("spec");
   const unreadable: string[] = [];
   const known = ["podSelector", "policyTypes", "ingress", "egress"];
-  for (const key of spec.keys()) {
-    if (!known.includes(key)) unreadable.push(spec.at(key).path);
-  }
+  const strange = spec.keys().filter((key) => !known.includes(key));
+  const whole = strange.length === 0;
+  unreadable.push(...strange.map((key) => spec.at(key).path));
   const each = <T>(reader: Reader, read: (item: Reader) => T): T[] =>
     reader
       .or((list) => list.list(), [])
@@ -78,8 +79,8 @@ export function readNetworkPolicy(object: unknown): NetworkPolicy {
     spec: {
       podSelector: selector.present ? readable(selector, readSelector, NOTHING) : {},
       policyTypes: readPolicyTypes(spec, each),
-      ingress,
-      egress,
+      ingress: whole ? ingress : [],
+      egress: whole ? egress : [],
     },
     unreadable,
   };

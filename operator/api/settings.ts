@@ -50,7 +50,7 @@ export interface Resources {
   readonly memory: string;
 }
 
-export interface Timings extends Pick<EnforcerSettings, "driftCheckMs" | "streamSilenceMs"> {
+export interface Timings extends Pick<EnforcerSettings, "leaversMs" | "driftCheckMs" | "streamSilenceMs"> {
   readonly heartbeatMs: number;
   /** How long a newcomer among the nodes may take to confirm before the segment counts as degraded. */
   readonly confirmGraceMs: number;
@@ -87,6 +87,7 @@ export const DEFAULT_SETTINGS: Settings = {
   enforcerImage: "",
   enforcerResources: { cpu: "50m", memory: "128Mi" },
   timings: {
+    leaversMs: DEFAULT_ENFORCER_SETTINGS.leaversMs,
     driftCheckMs: DEFAULT_ENFORCER_SETTINGS.driftCheckMs,
     streamSilenceMs: DEFAULT_ENFORCER_SETTINGS.streamSilenceMs,
     heartbeatMs: 15_000,
@@ -125,13 +126,14 @@ export function readSettings(file: Reader): Settings {
 /** What of the settings travels to the enforcers. */
 export function enforcerSettings(settings: Settings): EnforcerSettings {
   const { nodeTraffic, establishedFlows, failClosed, connmark, backend, timings } = settings;
-  const { driftCheckMs, streamSilenceMs } = timings;
+  const { leaversMs, driftCheckMs, streamSilenceMs } = timings;
   return {
     nodeTraffic,
     establishedFlows,
     failClosed,
     connmarkMask: connmark.mask,
     backend,
+    leaversMs,
     driftCheckMs,
     streamSilenceMs,
   };

@@ -48,6 +48,7 @@ export class Agent {
   #said: ReadonlySet<string> = new Set();
   #checkAt = 0;
   #sweepAt = Infinity;
+  #leaversAt = Infinity;
 
   constructor({ firewall, report, log, clock, random, sweepAfterMs = SWEEP_AFTER_MS }: AgentOptions) {
     this.#firewall = firewall;
@@ -87,7 +88,7 @@ export class Agent {
         continue;
       }
       if (this.#wanted === this.#applied?.state && this.#prepared === this.#settings) {
-        const next = this.#applied === undefined ? Infinity : Math.min(this.#checkAt, this.#sweepAt);
+        const next = this.#applied === undefined ? Infinity : Math.min(this.#checkAt, this.#sweepAt, this.#leaversAt);
         await this.#wakeUp.sleep(Math.max(0, next - this.#clock.monotonic()), this.#clock, signal);
       }
     }
@@ -100,7 +101,8 @@ export class Agent {
     this.#prepared = settings;
     const wanted = this.#wanted;
     if (wanted === undefined) return;
-    if (anew || wanted !== this.#applied?.state) await this.#apply(wanted, signal);
+    const leavers = this.#clock.monotonic() >= this.#leaversAt;
+    if (anew || leavers || wanted !== this.#applied?.state) await this.#apply(wanted, signal);
     else if (this.#clock.monotonic() >= this.#checkAt) await this.#check(wanted, signal);
     else if (this.#clock.monotonic() >= this.#sweepAt) await this.#sweep(signal);
   }
@@ -137,6 +139,7 @@ export class Agent {
     this.#applied = { state, result };
     this.#checkAt = this.#clock.monotonic() + this.#settings.driftCheckMs;
     this.#sweepAt = this.#clock.monotonic() + this.#sweepAfterMs;
+    this.#leaversAt = result.leaversDue ?? Infinity;
     this.#say(result.findings);
     this.#report({ state, ...result, backend: this.#firewall.backend, failure: undefined });
   }
@@ -160,6 +163,7 @@ export class Agent {
       rules: this.#applied?.result.rules ?? { ipv4: 0, ipv6: 0 },
       sets: this.#applied?.result.sets ?? 0,
       findings: this.#applied?.result.findings ?? [],
+      leaversDue: undefined,
       backend: this.#firewall.backend,
       failure: { reason, message },
     });

@@ -34,6 +34,7 @@ export class Enforcer {
         netfilter: (backend) => new CommandNetfilter(backend),
         chooseBackend,
         host: new LinuxHost(),
+        monotonic: SYSTEM_CLOCK.monotonic,
       }),
       report: (report) => this.#reporter.report(report),
     });

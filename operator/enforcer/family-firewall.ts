@@ -2,16 +2,19 @@ import type { NodeState } from "../api/node-state.ts";
 import type { Family } from "./layout/family.ts";
 import { familyOf } from "./layout/family.ts";
 import { allowsFlow } from "./layout/flow-verdict.ts";
-import { layout } from "./layout/layout.ts";
+import { Layout, layout } from "./layout/layout.ts";
 import type { LayoutOptions } from "./layout/options.ts";
 import type { Ruleset } from "./layout/ruleset.ts";
 import type { Netfilter } from "./netfilter/netfilter.ts";
-import { changedOwners, EMPTY_STATE } from "./node-state.ts";
+import { changedOwners, EMPTY_STATE, withoutMembers } from "./node-state.ts";
 import type { KernelState } from "./render/kernel-state.ts";
 import type { Marks } from "./render/marks.ts";
 import { markText, nextGeneration } from "./render/marks.ts";
 import type { Plan } from "./render/plan.ts";
-import { inForce, kernelMarks, narrows, plan, setSteps, skeletonText } from "./render/plan.ts";
+import {
+  chainsOf, inForce, kernelMarks, narrowsChains, plan, setSteps, skeletonText,
+} from "./render/plan.ts";
+import { withVersions } from "./render/set-versions.ts";
 import { StateNames, UNNAMED } from "./render/state-name.ts";
 
 /** What a family's rules are to be, beside what the state says. */
@@ -21,6 +24,10 @@ export interface FamilyPlan {
   readonly mask: number;
   /** The node's own: what goes to or comes from them is hooked only in part. */
   readonly ownAddresses: ReadonlySet<string>;
+  /** Connections of peers that leave are cut together, at most once in so many milliseconds. */
+  readonly leaversMs: number;
+  /** Milliseconds that never go back. */
+  readonly monotonic: () => number;
 }
 
 /** What `apply` did in one family: whether anything had to be written, and how much of ours the kernel holds. */
@@ -28,6 +35,8 @@ export interface FamilyApplied {
   readonly wrote: boolean;
   readonly rules: number;
   readonly sets: number;
+  /** When `apply` wants to be called again to cut the connections of peers that have left; by the monotonic clock. */
+  readonly leaversDue: number | undefined;
 }
 
 /** Each takes up to a second on a busy node: the others wait for the next quiet moment. */
@@ -38,6 +47,7 @@ export class FamilyFirewall {
   readonly family: Family;
   readonly #netfilter: Netfilter;
   #plan: FamilyPlan;
+  #layout: Layout;
   /** What the kernel is known to hold; `undefined` = read it before the next write. */
   #kernel: KernelState | undefined;
   #marks: Marks | undefined;
@@ -49,7 +59,10 @@ export class FamilyFirewall {
    */
   #due: boolean | undefined;
   /** In force, but not yet named by the kernel's rules. */
-  #unnamed: Ruleset | undefined;
+  #unnamed: { readonly meant: Ruleset; readonly ruleset: Ruleset } | undefined;
+  /** When connections were last judged anew, and when those of peers that have left since are to be. */
+  #cutAt = -Infinity;
+  #leaversDue: number | undefined;
   readonly #names = new StateNames();
   /**
    * A generation that no connection carries, looked for while nothing else is to be done: the search takes up to a
@@ -63,6 +76,7 @@ export class FamilyFirewall {
     this.#netfilter = netfilter;
     this.family = family;
     this.#plan = given;
+    this.#layout = new Layout(family, given.options);
   }
 
   /** Installs the skeleton where there is none. What an earlier run left stays as it is. @throws NetfilterError */
@@ -76,42 +90,62 @@ export class FamilyFirewall {
   }
 
   /** What is found out about the node while it runs. */
-  adjust(given: Omit<FamilyPlan, "mask">): void {
-    this.#plan = { ...given, mask: this.#plan.mask };
+  adjust({ bridged, ownAddresses }: { readonly bridged: boolean; readonly ownAddresses: ReadonlySet<string> }): void {
+    const changed = bridged !== this.#plan.options.bridged;
+    this.#plan = { ...this.#plan, ownAddresses, options: { ...this.#plan.options, bridged } };
+    if (changed) this.#layout = new Layout(this.family, this.#plan.options);
   }
 
   /**
-   * Makes the kernel hold `state`. When it returns, no connection passes that `state` denies; connections that it
-   * allows were never cut. @throws NetfilterError; the next call then reads the kernel first.
+   * Makes the kernel hold `state`. When it returns, no connection passes that `state` denies, but for those of peers
+   * that have left within `leaversMs`; connections that it allows were never cut.
+   * @throws NetfilterError; the next call then reads the kernel first.
    */
   async apply(state: NodeState, signal: AbortSignal): Promise<FamilyApplied> {
+    const owners = changedOwners(this.#state, state, this.family);
+    // What the old pod's address was allowed must be over before the new one's begins to count.
+    if (owners.moved.length > 0) await this.#bring(withoutMembers(state, owners.moved), owners.moved, signal);
+    const applied = await this.#bring(state, [], signal);
+    this.#gone = this.#gone.union(new Set(owners.left)).difference(owners.held);
+    return { ...applied, wrote: applied.wrote || owners.moved.length > 0 };
+  }
+
+  async #bring(state: NodeState, moved: readonly string[], signal: AbortSignal): Promise<FamilyApplied> {
     // After a start, a failure, or for a check: what is found to differ then is a repair, and may have let anyone in.
     const repair = this.#kernel === undefined;
     const current = this.#kernel ?? (await this.#netfilter.read(this.family, signal));
     if (this.#marks === undefined) throw new Error("apply before prepare");
     const marks = this.#marks;
-    const ruleset = layout(state, this.family, this.#plan.options);
-    const owners = changedOwners(this.#state, state, this.family);
+    const meant = this.#layout.of(state);
+    const ruleset = withVersions(current, meant, (each) => chainsOf(each, marks));
     const sets = setSteps(current, ruleset);
     const steps = plan(current, ruleset, marks, marks, sets);
-    const due = this.#due ?? (marks.state === undefined || marks.state !== this.#names.nameOf(ruleset));
-    const reused = owners.moved.length > 0;
-    const narrower = reused || due || (!inForce(steps) && (repair || narrows(current, ruleset, marks, sets)));
+    const due = this.#due ?? (marks.state === undefined || marks.state !== this.#names.nameOf(meant));
+    const narrowed = moved.length > 0 || due || (repair ? !inForce(steps) : narrowsChains(current, ruleset, marks));
+    // Peers leave all the time on a busy cluster: those of a second are cut together.
+    const postponed = !narrowed && (sets.drain !== "" || this.#leaversDue !== undefined) && !this.#mayCutLeavers();
+    const narrower = narrowed || (!postponed && (sets.drain !== "" || this.#leaversDue !== undefined));
     this.#due = narrower;
     const next = narrower ? { ...(await this.#next(marks, signal)), ...this.#name(UNNAMED) } : marks;
     // The kernel must not name a state that it may look like half-way: see `#nameState`.
     const from = this.#unnamed === undefined ? marks : { ...marks, ...this.#name(UNNAMED) };
     await this.#run(narrower ? plan(current, ruleset, from, next, sets) : steps, signal);
-    if (narrower) await this.#cutTracked(state, owners.moved, signal);
+    if (narrower) await this.#cutTracked(state, moved, signal);
+    const now = this.#plan.monotonic();
+    if (narrower) this.#cutAt = now;
+    this.#leaversDue = postponed ? (this.#leaversDue ?? this.#cutAt + this.#plan.leaversMs) : undefined;
     this.#due = false;
     this.#marks = next;
     this.#state = state;
-    this.#gone = this.#gone.union(new Set(owners.left)).difference(owners.held);
     // Nobody waits for it: states come in bursts, and the next one then finds it done.
     if (next.mask !== 0) this.#reserve ??= this.#freeGeneration(next, signal).catch(() => undefined);
     const wrote = narrower || !inForce(steps);
-    if (wrote) this.#unnamed = ruleset;
-    return { wrote, ...count(ruleset) };
+    if (wrote) this.#unnamed = { meant, ruleset };
+    return { wrote, ...count(ruleset), leaversDue: this.#leaversDue };
+  }
+
+  #mayCutLeavers(): boolean {
+    return this.#plan.monotonic() - this.#cutAt >= this.#plan.leaversMs;
   }
 
   /** Reads the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
@@ -176,8 +210,11 @@ export class FamilyFirewall {
    */
   async #nameState(signal: AbortSignal): Promise<void> {
     if (this.#unnamed === undefined || this.#kernel === undefined || this.#marks === undefined) return;
-    const marks = { ...this.#marks, ...this.#name(this.#names.nameOf(this.#unnamed)) };
-    const { rules, applied } = plan(this.#kernel, this.#unnamed, marks, marks);
+    // Until the leavers are cut, what stands is more than the state allows.
+    if (this.#leaversDue !== undefined) return;
+    const { meant, ruleset } = this.#unnamed;
+    const marks = { ...this.#marks, ...this.#name(this.#names.nameOf(meant)) };
+    const { rules, applied } = plan(this.#kernel, ruleset, marks, marks);
     this.#kernel = undefined;
     if (rules !== "") await this.#netfilter.restoreRules(this.family, rules, signal);
     this.#kernel = applied;

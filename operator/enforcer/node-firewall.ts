@@ -23,6 +23,8 @@ export interface Applied {
   readonly sets: number;
   /** What is to be said about the node. */
   readonly findings: readonly Finding[];
+  /** When `apply` wants to be called again to cut the connections of peers that have left; by the monotonic clock. */
+  readonly leaversDue: number | undefined;
 }
 
 /** What an enforcer is told about its node before the first state. */
@@ -35,6 +37,8 @@ export interface NodeFirewallOptions {
   readonly netfilter: (backend: Backend) => Netfilter;
   readonly chooseBackend: (signal: AbortSignal) => Promise<Backend>;
   readonly host: Host;
+  /** Milliseconds that never go back. */
+  readonly monotonic: () => number;
 }
 
 /** Keeps the kernel's tables of both families equal to a node's state, in one backend. One call at a time. */
@@ -42,7 +46,7 @@ export class NodeFirewall {
   readonly #options: NodeFirewallOptions;
   #netfilter: Netfilter | undefined;
   #settings: NodeSettings | undefined;
-  #families: readonly PreparedFamily[] = [];
+  #families: readonly FamilyFirewall[] = [];
   #facts: HostFacts = UNKNOWN_HOST;
   /** Known since `prepare`. */
   #findings: readonly Finding[] = [];
@@ -67,7 +71,7 @@ export class NodeFirewall {
     const netfilter = this.#options.netfilter(backend);
     const findings: Finding[] = [];
     const field = await this.#chooseField(netfilter, settings, findings, signal);
-    const families: PreparedFamily[] = [];
+    const families: FamilyFirewall[] = [];
     for (const family of FAMILIES) {
       const lacks = await this.#capabilities(netfilter, family, findings, signal);
       if (lacks === undefined) continue;
@@ -77,10 +81,12 @@ export class NodeFirewall {
         options,
         mask: memoryOf(options) === "mark" ? (field ?? 0) : 0,
         ownAddresses: this.#facts.addresses,
+        leaversMs: settings.leaversMs,
+        monotonic: this.#options.monotonic,
       };
       const firewall = new FamilyFirewall(netfilter, family, given);
       await firewall.prepare(signal);
-      families.push({ firewall, options });
+      families.push(firewall);
     }
     this.#netfilter = netfilter;
     this.#families = families;
@@ -109,7 +115,7 @@ export class NodeFirewall {
 
   /** What may wait until a state is confirmed but not until the next one. @throws NetfilterError */
   async sweep(signal: AbortSignal): Promise<void> {
-    for (const { firewall } of this.#families) await firewall.sweep(signal);
+    for (const firewall of this.#families) await firewall.sweep(signal);
     if (this.#otherIsSwept) return;
     await this.#sweepOther(signal);
     this.#otherIsSwept = true;
@@ -118,25 +124,25 @@ export class NodeFirewall {
   async #look(state: NodeState): Promise<void> {
     this.#facts = await this.#options.host.look(addressesOf(state));
     const { bridged, addresses } = this.#facts;
-    for (const { firewall, options } of this.#families) {
-      firewall.adjust({ options: { ...options, bridged }, ownAddresses: addresses });
-    }
+    for (const firewall of this.#families) firewall.adjust({ bridged, ownAddresses: addresses });
   }
 
   async #each(state: NodeState, act: (firewall: FamilyFirewall) => Promise<FamilyApplied>): Promise<Applied> {
     if (this.#settings === undefined) throw new Error("apply before prepare");
-    const outcomes = await Promise.allSettled(this.#families.map(({ firewall }) => act(firewall)));
+    const outcomes = await Promise.allSettled(this.#families.map(act));
     const failed = outcomes.find((outcome) => outcome.status === "rejected");
     if (failed !== undefined) throw failed.reason;
     const applied = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     const rules = { ipv4: 0, ipv6: 0 };
-    for (const [index, { firewall }] of this.#families.entries()) rules[firewall.family] = applied[index]?.rules ?? 0;
+    for (const [index, { family }] of this.#families.entries()) rules[family] = applied[index]?.rules ?? 0;
+    const due = applied.map(({ leaversDue }) => leaversDue).filter((at) => at !== undefined);
     const findings = [...this.#facts.findings, ...this.#findings.filter((finding) => concerns(finding, state))];
     return {
       wrote: applied.some(({ wrote }) => wrote),
       rules,
       sets: applied.reduce((sum, { sets }) => sum + sets, 0),
       findings,
+      leaversDue: due.length === 0 ? undefined : Math.min(...due),
     };
   }
 
@@ -192,12 +198,6 @@ export class NodeFirewall {
       if (text !== "") await other.restoreRules(family, text, signal);
     }
   }
-}
-
-interface PreparedFamily {
-  readonly firewall: FamilyFirewall;
-  /** Without what is found out while the node runs. */
-  readonly options: LayoutOptions;
 }
 
 const IPV6_MISSING = "IPv6NotEnforced";

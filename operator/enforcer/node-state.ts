@@ -28,6 +28,16 @@ export function changedOwners(before: NodeState | undefined, after: NodeState, f
   return { moved, left: [...old.keys()].filter((address) => !now.has(address)), held: new Set(now.keys()) };
 }
 
+/** The state with nobody at these addresses but the pods themselves: what their new owners may do comes later. */
+export function withoutMembers(state: NodeState, addresses: readonly string[]): NodeState {
+  const gone = new Set(addresses);
+  const peers = state.peers.entries().map(([id, set]) => {
+    const members = [...set.members].filter((member) => !gone.has(member.split(",", 1)[0] ?? ""));
+    return [id, members.length === set.members.size ? set : { ...set, members: new Set(members) }] as const;
+  });
+  return { ...state, peers: new Map(peers) };
+}
+
 function ownersOf({ pods }: NodeState, family: Family): ReadonlyMap<string, string> {
   return new Map(
     pods.values().flatMap(({ addresses, uid }) => {

@@ -120,6 +120,7 @@ function readSettings(settings: Reader): EnforcerSettings {
     failClosed: settings.at("failClosed").or((reader) => reader.flag(), fallback.failClosed),
     connmarkMask: settings.at("connmarkMask").or((reader) => reader.integer(0, 0xffffffff), fallback.connmarkMask),
     backend: settings.at("backend").or((reader) => reader.oneOf(["Auto", "nft", "legacy"]), fallback.backend),
+    leaversMs: settings.at("leaversMs").or(milliseconds, fallback.leaversMs),
     driftCheckMs: settings.at("driftCheckMs").or(milliseconds, fallback.driftCheckMs),
     streamSilenceMs: settings.at("streamSilenceMs").or(milliseconds, fallback.streamSilenceMs),
   };

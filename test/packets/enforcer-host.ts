@@ -17,6 +17,7 @@ if (import.meta.main) {
     netfilter: (backend) => new CommandNetfilter(backend),
     chooseBackend,
     host: new LinuxHost(),
+    monotonic: () => performance.now(),
   });
   const { signal } = new AbortController();
   process.stdout.write("ready\n");
@@ -30,7 +31,7 @@ if (import.meta.main) {
 
 async function carryOut(firewall: NodeFirewall, order: FirewallOrder, signal: AbortSignal): Promise<unknown> {
   if (order.do === "prepare") {
-    await firewall.prepare({ ...DEFAULT_ENFORCER_SETTINGS, podCIDRs: [], ...order.settings }, signal);
+    await firewall.prepare({ ...DEFAULT_ENFORCER_SETTINGS, leaversMs: 0, podCIDRs: [], ...order.settings }, signal);
     return { backend: firewall.backend };
   }
   const state = readState(order.state);

@@ -21,6 +21,14 @@ const CONTRACT: readonly (readonly [string, readonly (readonly [KernelOrder, "do
     "replaces a chain that is declared again, keeps others",
     [[rules(":TW-A - [0:0]", "-A TW-A -j DROP"), "done"], [rules(":TW-FWD - [0:0]", "-A TW-FWD -g TW-A"), "done"]],
   ],
+  [
+    "inserts lines in their places, counted as they come",
+    [
+      [rules("-I TW-A 1 -s 10.0.0.1/32 -j RETURN", "-I TW-A 2 -s 10.0.0.2/32 -j RETURN"), "done"],
+      [rules("-I TW-A 4 -s 10.0.0.3/32 -j RETURN"), "done"],
+      [rules("-I TW-A 9 -j RETURN"), "refused"],
+    ],
+  ],
   ["refuses a line that refers to no chain", [[rules("-A TW-A -g TW-NONE"), "refused"]]],
   ["refuses a line that refers to no set", [[rules("-A TW-A -m set --match-set TW-none src -j RETURN"), "refused"]]],
   ["applies nothing of a transaction that has one bad line", [[rules("-F TW-A", "-X TW-NONE"), "refused"]]],

@@ -16,13 +16,20 @@ export class Forks {
   readonly #family: Family;
   readonly #closed: readonly Prefix[];
   readonly #side: "source" | "destination";
+  readonly #closing: readonly Rule[];
+  readonly #names = new Map<string, ChainName>();
+  /** The lines of leaves that were there before. */
+  readonly #known = new WeakMap<Leaf, { readonly chain: ChainName | undefined; readonly rules: readonly Rule[] }>();
 
   /** @param closed networks in which every address that is no pod's is closed */
   constructor(direction: Direction, family: Family, closed: readonly Prefix[]) {
     this.#direction = direction;
     this.#family = family;
     this.#closed = closed;
-    this.#side = direction === "Ingress" ? "destination" : "source";
+    const side = direction === "Ingress" ? "destination" : "source";
+    this.#side = side;
+    // The end of a chain: what is no pod's is closed.
+    this.#closing = closed.map((net) => rule(within(side, prefixText(net, family)), goto(DROP_CHAIN)));
   }
 
   /** @param leaves ascending @param classOf the chain of the class of these policies */
@@ -30,41 +37,65 @@ export class Forks {
     leaves: readonly Leaf[],
     classOf: (policies: readonly PolicyId[]) => ChainName,
   ): ReadonlyMap<ChainName, readonly Rule[]> {
-    const label = this.#direction === "Ingress" ? "I-" : "E-";
     const entries: Rule[] = [];
     const chains = new Map<ChainName, readonly Rule[]>([
       [this.#direction === "Ingress" ? INGRESS_CHAIN : EGRESS_CHAIN, entries],
     ]);
-    for (const bucket of bucketPrefixes(leaves.map(({ value }) => value), this.#family)) {
-      const inside = leaves.filter(({ value }) => contains(bucket, value, this.#family));
+    const buckets = bucketPrefixes(leaves.map(({ value }) => value), this.#family);
+    for (const [bucket, inside] of inBuckets(leaves, buckets, this.#family)) {
       const rules = inside.flatMap((leaf) => this.#leaf(leaf, classOf));
       if (rules.length === 0) continue;
       const net = prefixText(bucket, this.#family);
-      const chain = contentName(label, net) as ChainName;
+      const chain = this.#nameOf(net);
       entries.push(rule(within(this.#side, net), goto(chain)));
-      chains.set(chain, [...rules, ...this.#closing()]);
+      chains.set(chain, [...rules, ...this.#closing]);
     }
-    entries.push(...this.#closing());
+    entries.push(...this.#closing);
     return chains;
   }
 
-  #leaf({ address, value, pod }: Leaf, classOf: (policies: readonly PolicyId[]) => ChainName): readonly Rule[] {
-    const policies = this.#direction === "Ingress" ? pod.ingress : pod.egress;
+  #nameOf(net: string): ChainName {
+    const known = this.#names.get(net);
+    const name = known ?? (contentName(this.#direction === "Ingress" ? "I-" : "E-", net) as ChainName);
+    this.#names.set(net, name);
+    return name;
+  }
+
+  #leaf(leaf: Leaf, classOf: (policies: readonly PolicyId[]) => ChainName): readonly Rule[] {
+    const policies = this.#direction === "Ingress" ? leaf.pod.ingress : leaf.pod.egress;
+    const chain = policies.length > 0 ? classOf(policies) : undefined;
+    const known = this.#known.get(leaf);
+    if (known !== undefined && known.chain === chain) return known.rules;
+    const rules = this.#leafRules(leaf, chain);
+    this.#known.set(leaf, { chain, rules });
+    return rules;
+  }
+
+  #leafRules({ address, value }: Leaf, chain: ChainName | undefined): readonly Rule[] {
     const net = `${address}/${ADDRESS_BITS[this.#family]}`;
-    if (policies.length > 0) {
+    if (chain !== undefined) {
       return [
         // A pod may always talk to itself, through its own Service too.
         rule([{ kind: "source", net }, { kind: "destination", net }], RETURN),
-        rule([{ kind: this.#side, net }], goto(classOf(policies))),
+        rule([{ kind: this.#side, net }], goto(chain)),
       ];
     }
     // An open pod needs a line only where unknown addresses are closed.
     const known = this.#closed.some((closed) => contains(closed, value, this.#family));
     return known ? [rule([{ kind: this.#side, net }], RETURN)] : [];
   }
+}
 
-  /** The end of a chain: what is no pod's is closed. */
-  #closing(): readonly Rule[] {
-    return this.#closed.map((net) => rule(within(this.#side, prefixText(net, this.#family)), goto(DROP_CHAIN)));
-  }
+/** Both are ascending and the buckets hold all the leaves: one walk does it. */
+function inBuckets(
+  leaves: readonly Leaf[],
+  buckets: readonly Prefix[],
+  family: Family,
+): readonly (readonly [Prefix, readonly Leaf[]])[] {
+  let next = 0;
+  return buckets.map((bucket) => {
+    const first = next;
+    while (next < leaves.length && contains(bucket, leaves[next]?.value ?? 0n, family)) next += 1;
+    return [bucket, leaves.slice(first, next)];
+  });
 }

@@ -2,21 +2,34 @@ import type { LocalPod, NodeState } from "../../api/node-state.ts";
 import type { Family } from "./family.ts";
 import { addressValue, familyOf } from "./family.ts";
 
-/** An address of a local pod. */
+/** An address of a local pod. The same object as long as the pod is. */
 export interface Leaf {
   readonly address: string;
-  /** Parsed once: that is the slow part. */
   readonly value: bigint;
   readonly pod: LocalPod;
 }
 
-/** All of one family, ascending. */
-export function leavesOf(state: NodeState, family: Family): readonly Leaf[] {
-  const leaves: Leaf[] = [];
-  for (const pod of state.pods.values()) {
-    for (const address of pod.addresses) {
-      if (familyOf(address) === family) leaves.push({ address, value: addressValue(address, family), pod });
-    }
+/** The leaves of one state after the other: parsing addresses is slow, and most pods stay as they are. */
+export class LeafCache {
+  readonly #family: Family;
+  readonly #known = new WeakMap<LocalPod, readonly Leaf[]>();
+
+  constructor(family: Family) {
+    this.#family = family;
   }
-  return leaves.sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0));
+
+  /** Ascending. */
+  of({ pods }: NodeState): readonly Leaf[] {
+    const leaves = pods.values().toArray().flatMap((pod) => this.#leavesOf(pod));
+    return leaves.sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0));
+  }
+
+  #leavesOf(pod: LocalPod): readonly Leaf[] {
+    const known = this.#known.get(pod);
+    if (known !== undefined) return known;
+    const addresses = pod.addresses.filter((address) => familyOf(address) === this.#family);
+    const leaves = addresses.map((address) => ({ address, value: addressValue(address, this.#family), pod }));
+    this.#known.set(pod, leaves);
+    return leaves;
+  }
 }

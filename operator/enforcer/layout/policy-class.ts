@@ -1,11 +1,11 @@
-import type { NodeState, PeerSetId, PolicyId, ResolvedPort } from "../../api/node-state.ts";
+import type { PeerSetId, ResolvedPolicy, ResolvedPort } from "../../api/node-state.ts";
 import type { Direction, IPBlock } from "../../api/network-policy.ts";
 import type { Family } from "./family.ts";
 import { familyOf } from "./family.ts";
 import type { PortGroup } from "./port-group.ts";
 import { groupByPort, sortedBlocks } from "./port-group.ts";
 import { parsePrefix, prefixText } from "./prefix.ts";
-import type { ChainName, Match, Rule } from "./rule.ts";
+import type { ChainName, Match, Rule, SetName } from "./rule.ts";
 import { RETURN, rule, within } from "./rule.ts";
 import { contentName } from "./ruleset.ts";
 import type { SetShelf } from "./set-shelf.ts";
@@ -15,22 +15,22 @@ import { DROP_CHAIN } from "./skeleton.ts";
 export interface PolicyClass {
   readonly name: ChainName;
   readonly rules: readonly Rule[];
+  /** Sets that the rules look up. */
+  readonly sets: ReadonlySet<SetName>;
 }
 
 /**
- * Compiles the union of the policies' rules of one direction. A policy that is not in `state` allows nothing.
+ * Compiles the union of the policies' rules of one direction. No policies allow nothing.
  * @param possible what the kernel can do of the lines that allow; it may only leave out or take apart
  */
 export function policyClass(
-  policies: readonly PolicyId[],
+  policies: readonly ResolvedPolicy[],
   direction: Direction,
-  state: NodeState,
   shelf: SetShelf,
   family: Family,
   possible: (rules: readonly Rule[]) => readonly Rule[] = (rules) => rules,
 ): PolicyClass {
-  const known = policies.map((id) => state.policies.get(id)).filter((policy) => policy !== undefined);
-  const resolved = known.flatMap((policy) => (direction === "Ingress" ? policy.ingress : policy.egress));
+  const resolved = policies.flatMap((policy) => (direction === "Ingress" ? policy.ingress : policy.egress));
   const groups = groupByPort(resolved);
   const line = new ClassLines(direction, shelf, family);
   // Cheapest first: plain compares, then one set lookup, then two.
@@ -43,7 +43,8 @@ export function policyClass(
   const open = allow.find(({ matches }) => matches.length === 0);
   const rules = open ? [open] : [...allow, rule([], { kind: "goto", chain: DROP_CHAIN })];
   const label = direction === "Ingress" ? "CI" : "CE";
-  return { name: contentName(label, rules) as ChainName, rules };
+  const sets = rules.flatMap(({ matches }) => matches.flatMap((match) => (match.kind === "set" ? [match.set] : [])));
+  return { name: contentName(label, rules) as ChainName, rules, sets: new Set(sets) };
 }
 
 class ClassLines {

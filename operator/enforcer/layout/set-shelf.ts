@@ -8,34 +8,33 @@ import type { SetName } from "./rule.ts";
 import type { AddressSet, SetType } from "./ruleset.ts";
 import { contentName } from "./ruleset.ts";
 
-/** Makes the sets that a ruleset asks for, each once. A set is named by what it means; its members come and go. */
+/**
+ * Knows what each set means and fills it for a state. A set is named by what it means; its members come and go. As long
+ * as what a set is made of is the same object, so is its list of members: whoever compares has nothing to do.
+ */
 export class SetShelf {
-  readonly #state: NodeState;
   readonly #family: Family;
-  readonly #sets = new Map<SetName, AddressSet>();
+  readonly #recipes = new Map<SetName, Recipe>();
 
-  constructor(state: NodeState, family: Family) {
-    this.#state = state;
+  constructor(family: Family) {
     this.#family = family;
-  }
-
-  get sets(): ReadonlyMap<SetName, AddressSet> {
-    return this.#sets;
   }
 
   /** The union of peer sets of one kind. */
   union(ids: Iterable<PeerSetId>, kind: PeerSetKind): SetName {
     const sorted = [...ids].toSorted();
     const type = kind === "address" ? "hash:ip" : "hash:ip,port";
-    return this.#shelve(kind === "address" ? "u" : "p", type, sorted, () => {
-      return unionOf(sorted.map((id) => this.#state.peers.get(id)?.members ?? new Set<string>()), this.#family);
+    return this.#shelve(kind === "address" ? "u" : "p", type, sorted, {
+      sources: ({ peers }) => sorted.map((id) => peers.get(id)?.members),
+      members: ({ peers }) => unionOf(sorted.map((id) => peers.get(id)?.members ?? NO_MEMBERS), this.#family),
     });
   }
 
   /** Where each local pod has the port that it calls `name`: two pods may give one name two numbers. */
   namedPort(name: string, protocol: Protocol): SetName {
-    return this.#shelve("n", "hash:ip,port", [name, protocol], () => {
-      return new Set([...this.#state.pods.values()].flatMap((pod) => this.#portsOf(pod, name, protocol)));
+    return this.#shelve("n", "hash:ip,port", [name, protocol], {
+      sources: ({ pods }) => [pods],
+      members: ({ pods }) => new Set([...pods.values()].flatMap((pod) => this.#portsOf(pod, name, protocol))),
     });
   }
 
@@ -46,14 +45,22 @@ export class SetShelf {
    */
   block({ cidr, except = [] }: IPBlock): SetName {
     const family = this.#family;
-    const holes = except.map((net) => parsePrefix(net, family));
+    // An exception of the other family is none of this block.
+    const holes = except.filter((net) => familyOf(net) === family).map((net) => parsePrefix(net, family));
     // The narrowest network decides in such a set: what lies wholly in an exception must not be in it as a match.
     const solid = halves(parsePrefix(cidr, family), family).filter((net) => {
       return !holes.some((hole) => hole.length <= net.length && contains(hole, net.base, family));
     });
     const matches = solid.map((net) => netText(net, family));
-    const members = [...matches, ...holes.map((net) => `${netText(net, family)} nomatch`)].toSorted();
-    return this.#shelve("b", "hash:net", members, () => new Set(members));
+    const list = [...new Set([...matches, ...holes.map((net) => `${netText(net, family)} nomatch`)])].toSorted();
+    const members = new Set(list);
+    return this.#shelve("b", "hash:net", list, { sources: () => NO_SOURCES, members: () => members });
+  }
+
+  /** The sets of these names, filled for `state`; what was shelved and is not named is forgotten. */
+  fill(names: ReadonlySet<SetName>, state: NodeState): ReadonlyMap<SetName, AddressSet> {
+    for (const name of this.#recipes.keys()) if (!names.has(name)) this.#recipes.delete(name);
+    return new Map(this.#recipes.entries().map(([name, recipe]) => [name, recipe.fill(state)]));
   }
 
   #portsOf(pod: LocalPod, name: string, protocol: Protocol): readonly string[] {
@@ -62,10 +69,43 @@ export class SetShelf {
     return addresses.flatMap((address) => ports.map(({ port }) => `${address},${protocol.toLowerCase()}:${port}`));
   }
 
-  #shelve(label: string, type: SetType, meaning: unknown, members: () => ReadonlySet<string>): SetName {
+  #shelve(label: string, type: SetType, meaning: unknown, ingredients: Ingredients): SetName {
     const name = contentName(label, [this.#family, type, meaning]) as SetName;
-    if (!this.#sets.has(name)) this.#sets.set(name, { name, type, family: this.#family, members: members() });
+    if (!this.#recipes.has(name)) this.#recipes.set(name, new Recipe(name, type, this.#family, ingredients));
     return name;
+  }
+}
+
+interface Ingredients {
+  /** Objects on which alone the members depend. */
+  readonly sources: (state: NodeState) => readonly unknown[];
+  readonly members: (state: NodeState) => ReadonlySet<string>;
+}
+
+const NO_MEMBERS: ReadonlySet<string> = new Set();
+const NO_SOURCES: readonly unknown[] = [];
+
+class Recipe {
+  readonly #ingredients: Ingredients;
+  #sources: readonly unknown[] | undefined;
+  #filled: AddressSet;
+
+  constructor(name: SetName, type: SetType, family: Family, ingredients: Ingredients) {
+    this.#ingredients = ingredients;
+    this.#filled = { name, type, family, members: NO_MEMBERS };
+  }
+
+  fill(state: NodeState): AddressSet {
+    const sources = this.#ingredients.sources(state);
+    const same = this.#sources?.length === sources.length && this.#sources.every((old, index) => old === sources[index]);
+    if (!same) {
+      const members = this.#ingredients.members(state);
+      const { members: before } = this.#filled;
+      const equal = members.size === before.size && members.isSubsetOf(before);
+      if (!equal) this.#filled = { ...this.#filled, members };
+    }
+    this.#sources = sources;
+    return this.#filled;
   }
 }
 

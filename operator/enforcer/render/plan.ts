@@ -82,19 +82,12 @@ export function setSteps({ sets: current }: KernelState, { sets }: Ruleset): Set
 }
 
 /**
- * Whether connections that were judged before must be judged again: a member left, or an existing fork or leaf changed.
- * Classes are named by content, so one that lost a line shows as a leaf that moved.
+ * Whether connections that were judged before must be judged again because a fork or leaf changed. Classes are named by
+ * content, so one that lost a line shows as a leaf that moved.
  */
-export function narrows(
-  current: KernelState,
-  ruleset: Ruleset,
-  marks: Marks,
-  { drain }: SetSteps = setSteps(current, ruleset),
-): boolean {
-  const after = chainsOf(ruleset, marks);
-  const changed = [...after].filter(([name, lines]) => differ(current.chains.get(name), lines));
+export function narrowsChains(current: KernelState, ruleset: Ruleset, marks: Marks): boolean {
   // That the node's addresses spread over more networks denies nobody.
-  return drain !== "" || changed.some(([name]) => !isForkChain(name));
+  return [...chainsOf(ruleset, marks)].some(([name, lines]) => !isForkChain(name) && differ(current.chains.get(name), lines));
 }
 
 /** Nothing of the plan's steps 1 to 4 is left to do. */
@@ -127,7 +120,23 @@ export function kernelMarks({ chains }: Pick<KernelState, "chains">): Marks | un
   return { mask: Number(mask), generation: fieldValue(Number(mark), Number(mask)), state };
 }
 
-function chainsOf({ chains }: Ruleset, marks: Marks): ReadonlyMap<string, readonly string[]> {
-  const text = (rules: readonly Rule[]): readonly string[] => rules.map((rule) => ruleText(rule, marks));
-  return new Map([...chains].map(([name, rules]) => [name, text(rules)]));
+/** The text of every chain. */
+export function chainsOf({ chains }: Ruleset, marks: Marks): Chains {
+  return new Map([...chains].map(([name, rules]) => [name, rules.map((rule) => textOf(rule, marks))]));
+}
+
+type Chains = ReadonlyMap<string, readonly string[]>;
+
+/** Of rules without marks, which are most: their text is always the same, and rules live from state to state. */
+const TEXTS = new WeakMap<Rule, string>();
+
+function textOf(rule: Rule, marks: Marks): string {
+  if (carriesMark(rule)) return ruleText(rule, marks);
+  const text = TEXTS.get(rule) ?? ruleText(rule, marks);
+  TEXTS.set(rule, text);
+  return text;
+}
+
+function carriesMark({ matches, target }: Rule): boolean {
+  return target.kind === "mark" || matches.some(({ kind }) => kind === "mark" || kind === "state");
 }

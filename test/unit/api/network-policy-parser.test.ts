@@ -25,7 +25,10 @@ describe("reading a NetworkPolicy", () => {
       expected: { egress: [] }, unreadable: ["spec.egress[0].ports[0].protocol", "spec.egress[0]"],
     },
     { name: "leaves out a rule with a field it does not know", spec: { ingress: [{ notFrom: [] }] }, expected: { ingress: [] }, unreadable: ["spec.ingress[0].notFrom"] },
-    { name: "names a field of the spec that it does not know", spec: { priority: 3 }, expected: {}, unreadable: ["spec.priority"] },
+    {
+      name: "allows nothing beside a field of the spec that it does not know", spec: { priority: 3, ingress: [{}], egress: [{}] },
+      expected: { policyTypes: ["Ingress", "Egress"], ingress: [], egress: [] }, unreadable: ["spec.priority"],
+    },
     { name: "leaves out half a selector", spec: { ingress: [{ from: [{ podSelector: { matchCEL: "x" } }] }] }, expected: { ingress: [] }, unreadable: ["spec.ingress[0].from[0].podSelector.matchCEL", "spec.ingress[0]"] },
     {
       name: "selects nothing by a pod selector that it does not understand", spec: { podSelector: { matchCEL: "x" }, ingress: [{}] },

@@ -37,6 +37,7 @@ class Stage implements AsyncDisposable {
         netfilter: (backend) => (backend === "nft" ? kernel : new FakeNetfilter()),
         chooseBackend: async () => "nft",
         host: { look: async () => UNKNOWN_HOST, bridges: async () => false },
+        monotonic: SYSTEM_CLOCK.monotonic,
       }),
       report: (report) => this.reports.push(report),
       log: SILENT,

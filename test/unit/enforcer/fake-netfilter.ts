@@ -111,7 +111,11 @@ export class FakeNetfilter implements Netfilter {
     const chain = chains.get(name);
     if (chain === undefined) throw refused(`no chain by that name: ${line}`);
     if (verb === "A") chain.push(this.#checked(rest, chains));
-    if (verb === "I") chain.unshift(this.#checked(rest.replace(/^1 /, ""), chains));
+    if (verb === "I") {
+      const [, place = "", rule = ""] = rest.match(/^(\d+) (.*)$/) ?? [];
+      if (Number(place) > chain.length + 1) throw refused(`index of insertion too big: ${line}`);
+      chain.splice(Number(place) - 1, 0, this.#checked(rule, chains));
+    }
     if (verb === "F") chain.length = 0;
     if (verb === "D") {
       const index = chain.indexOf(rest);

@@ -8,7 +8,9 @@ import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.t
 import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
 
-const PLAN: FamilyPlan = { options: DEFAULT_OPTIONS, mask: 0xffff0000, ownAddresses: new Set() };
+const PLAN: FamilyPlan = {
+  options: DEFAULT_OPTIONS, mask: 0xffff0000, ownAddresses: new Set(), leaversMs: 0, monotonic: () => 0,
+};
 
 function guarded(peers: readonly string[]): NodeState {
   return nodeState({
@@ -116,6 +118,57 @@ describe("FamilyFirewall", () => {
     await kernel.restoreRules("ipv4", "*filter\n-F FORWARD\nCOMMIT\n");
     assert.equal((await firewall.verify(state, signal)).wrote, true);
     assert.notEqual(await mark(kernel), before);
+  });
+
+  describe("peers that leave", () => {
+    it("are cut together, once in a while", async () => {
+      let now = 10_000;
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel, { leaversMs: 1_000, monotonic: () => now });
+      await firewall.apply(guarded(["10.2.0.1", "10.2.0.2", "10.2.0.3", "10.2.0.4"]), signal);
+      now += 5_000;
+      const before = await mark(kernel);
+      const first = await firewall.apply(guarded(["10.2.0.1", "10.2.0.2", "10.2.0.3"]), signal);
+      const cut = await mark(kernel);
+      assert.notEqual(cut, before, "after a quiet time at once");
+      assert.equal(first.leaversDue, undefined);
+      now += 300;
+      assert.equal((await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal)).leaversDue, 16_000);
+      now += 300;
+      const third = guarded(["10.2.0.1"]);
+      assert.equal((await firewall.apply(third, signal)).leaversDue, 16_000);
+      assert.equal(await mark(kernel), cut);
+      assert.deepEqual([...((await kernel.read("ipv4")).sets.values().toArray()[0]?.members ?? [])], ["10.2.0.1"]);
+      now += 400;
+      assert.equal((await firewall.apply(third, signal)).leaversDue, undefined);
+      assert.notEqual(await mark(kernel), cut);
+    });
+
+    it("do not wait when a rule narrows too", async () => {
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel, { leaversMs: 1_000, monotonic: () => 10_000 });
+      await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
+      const before = await mark(kernel);
+      assert.equal((await firewall.apply(guarded(["10.2.0.1"]), signal)).leaversDue, 11_000);
+      assert.equal(await mark(kernel), before);
+      const applied = await firewall.apply(nodeState({}), signal);
+      assert.equal(applied.leaversDue, undefined);
+      assert.notEqual(await mark(kernel), before);
+    });
+
+    it("are cut at the next start if the enforcer does not live to do it", async () => {
+      const kernel = new FakeNetfilter();
+      const plan = { leaversMs: 1_000, monotonic: () => 10_000 };
+      const firewall = await started(kernel, plan);
+      await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
+      await firewall.sweep(signal);
+      await firewall.apply(guarded(["10.2.0.1"]), signal);
+      await firewall.sweep(signal);
+      const before = await mark(kernel);
+      const next = await started(kernel, plan);
+      await next.apply(guarded(["10.2.0.1"]), signal);
+      assert.notEqual(await mark(kernel), before);
+    });
   });
 
   describe("without connection marks", () => {

@@ -1,0 +1,116 @@
+import type { ChainName, Match, Rule, SetName } from "../layout/rule.ts";
+import type { AddressSet, Ruleset } from "../layout/ruleset.ts";
+import { differ } from "./chain-text.ts";
+import type { KernelState } from "./kernel-state.ts";
+
+type Chains = ReadonlyMap<string, readonly string[]>;
+
+/**
+ * The ruleset with each set under the name that it has, or is to have, in the kernel. Members change in place, and the
+ * chains in one transaction, but not both at once: a class that is left behind while its set still gains members, or
+ * taken up while its set has still to lose some, would let pairs pass for a moment that neither state allows. Such a
+ * set gets a copy with the new members under a new name (`<name>-<n>`), which the new chains refer to.
+ * @param render the text of the chains of a ruleset
+ */
+export function withVersions(current: KernelState, ruleset: Ruleset, render: (ruleset: Ruleset) => Chains): Ruleset {
+  const names = standingNames(current);
+  const standing = renamed(ruleset, names);
+  const moving = memberChanges(current, standing);
+  if (moving.gaining.size + moving.losing.size === 0) return standing;
+  const { left, taken } = usesThatChange(current.chains, render(standing));
+  const atStake = [...moving.gaining].filter((name) => left.has(name))
+    .concat([...moving.losing].filter((name) => taken.has(name)));
+  if (atStake.length === 0) return standing;
+  const copies = new Map(names);
+  for (const name of atStake) copies.set(meaningOf(name), nextVersion(name, current));
+  return renamed(ruleset, copies);
+}
+
+/** By what it means: the name under which a set stands in the kernel, where that is not the same. */
+function standingNames({ sets, chains }: KernelState): ReadonlyMap<string, string> {
+  const versions = [...sets.keys()].filter((name) => meaningOf(name) !== name);
+  if (versions.length === 0) return NO_NAMES;
+  const used = new Set([...chains.values()].flatMap((lines) => lines.flatMap(setsIn)));
+  // An older one that no chain refers to waits to be swept up.
+  return new Map(versions.filter((name) => used.has(name)).map((name) => [meaningOf(name), name]));
+}
+
+const NO_NAMES: ReadonlyMap<string, string> = new Map();
+
+/** The name without the number of its version. */
+function meaningOf(name: string): string {
+  return name.match(/^(TW-[a-z]+[0-9a-f]{16})-\d+$/)?.[1] ?? name;
+}
+
+function nextVersion(name: string, { sets }: KernelState): string {
+  const meaning = meaningOf(name);
+  const taken = [...sets.keys()].filter((other) => meaningOf(other) === meaning);
+  return `${meaning}-${1 + Math.max(...taken.map((other) => Number(other.slice(meaning.length + 1) || 0)))}`;
+}
+
+interface Moving {
+  readonly gaining: ReadonlySet<string>;
+  readonly losing: ReadonlySet<string>;
+}
+
+/** Live sets whose members change. */
+function memberChanges({ sets: current }: KernelState, { sets }: Ruleset): Moving {
+  const gaining = new Set<string>();
+  const losing = new Set<string>();
+  for (const { name, members } of sets.values()) {
+    const live = current.get(name)?.members;
+    if (live === undefined || live === members) continue;
+    if (!members.isSubsetOf(live)) gaining.add(name);
+    if (!live.isSubsetOf(members)) losing.add(name);
+  }
+  return { gaining, losing };
+}
+
+/** Sets of classes that somebody is led away from, and of classes that somebody is led to. */
+function usesThatChange(current: Chains, wanted: Chains): { readonly left: Set<string>; readonly taken: Set<string> } {
+  const left = new Set<string>();
+  const taken = new Set<string>();
+  for (const [name, lines] of current) {
+    const next = wanted.get(name);
+    if (next !== undefined && !differ(lines, next)) continue;
+    const kept = new Set(next);
+    for (const line of lines) if (!kept.has(line)) addUses(left, line, current);
+  }
+  for (const [name, lines] of wanted) {
+    const before = current.get(name);
+    if (!differ(before, lines)) continue;
+    const had = new Set(before);
+    for (const line of lines) if (!had.has(line)) addUses(taken, line, wanted);
+  }
+  return { left, taken };
+}
+
+/** Sets that a line looks up, or that the class to which it leads does. */
+function addUses(uses: Set<string>, line: string, chains: Chains): void {
+  for (const set of setsIn(line)) uses.add(set);
+  const chain = line.match(/ -g (TW-C\S+)$/)?.[1];
+  for (const inside of (chain === undefined ? undefined : chains.get(chain)) ?? []) {
+    for (const set of setsIn(inside)) uses.add(set);
+  }
+}
+
+function setsIn(line: string): readonly string[] {
+  return [...line.matchAll(/--match-set (\S+)/g)].map(([, set = ""]) => set);
+}
+
+function renamed(ruleset: Ruleset, names: ReadonlyMap<string, string>): Ruleset {
+  if (names.size === 0) return ruleset;
+  const nameOf = (set: SetName): SetName => (names.get(set) ?? set) as SetName;
+  const match = (each: Match): Match => (each.kind === "set" ? { ...each, set: nameOf(each.set) } : each);
+  const rules = (list: readonly Rule[]): readonly Rule[] => {
+    const affected = list.some(({ matches }) => matches.some((each) => each.kind === "set" && names.has(each.set)));
+    return affected ? list.map((each) => ({ ...each, matches: each.matches.map(match) })) : list;
+  };
+  return {
+    ...ruleset,
+    chains: new Map<ChainName, readonly Rule[]>([...ruleset.chains].map(([name, list]) => [name, rules(list)])),
+    sets: new Map<SetName, AddressSet>(
+      ruleset.sets.values().map((set) => [nameOf(set.name), { ...set, name: nameOf(set.name) }]),
+    ),
+  };
+}
