@@ -7,6 +7,7 @@ import { LinuxHost } from "./host.ts";
 import type { LineLogger } from "./line-logger.ts";
 import { chooseBackend } from "./netfilter/backend-choice.ts";
 import { CommandNetfilter } from "./netfilter/command-netfilter.ts";
+import { WarmNetfilter } from "./netfilter/warm-netfilter.ts";
 import { NodeFirewall } from "./node-firewall.ts";
 import { serveProbes } from "./probe-server.ts";
 import { SegmentNodeReporter } from "./segment-node-reporter.ts";
@@ -31,7 +32,7 @@ export class Enforcer {
     this.#agent = new Agent({
       ...ports,
       firewall: new NodeFirewall({
-        netfilter: (backend) => new CommandNetfilter(backend),
+        netfilter: (backend) => new WarmNetfilter(new CommandNetfilter(backend)),
         chooseBackend,
         host: new LinuxHost(),
         monotonic: SYSTEM_CLOCK.monotonic,

@@ -69,6 +69,15 @@ export class NodeFirewall {
   async prepare(settings: NodeSettings, signal: AbortSignal): Promise<void> {
     const backend = settings.backend === "Auto" ? await this.#options.chooseBackend(signal) : settings.backend;
     const netfilter = this.#options.netfilter(backend);
+    try {
+      await this.#prepareOn(netfilter, settings, signal);
+    } catch (error) {
+      netfilter.close();
+      throw error;
+    }
+  }
+
+  async #prepareOn(netfilter: Netfilter, settings: NodeSettings, signal: AbortSignal): Promise<void> {
     const findings: Finding[] = [];
     const field = await this.#chooseField(netfilter, settings, findings, signal);
     const families: FamilyFirewall[] = [];
@@ -88,6 +97,7 @@ export class NodeFirewall {
       await firewall.prepare(signal);
       families.push(firewall);
     }
+    this.#netfilter?.close();
     this.#netfilter = netfilter;
     this.#families = families;
     this.#settings = settings;
@@ -192,10 +202,14 @@ export class NodeFirewall {
 
   async #sweepOther(signal: AbortSignal): Promise<void> {
     const other = this.#options.netfilter(this.backend === "nft" ? "legacy" : "nft");
-    for (const family of FAMILIES) {
-      const { chains, hooks } = await other.leftovers(family, signal);
-      const text = removalText({ chains, hooks });
-      if (text !== "") await other.restoreRules(family, text, signal);
+    try {
+      for (const family of FAMILIES) {
+        const { chains, hooks } = await other.leftovers(family, signal);
+        const text = removalText({ chains, hooks });
+        if (text !== "") await other.restoreRules(family, text, signal);
+      }
+    } finally {
+      other.close();
     }
   }
 }

@@ -4,6 +4,7 @@ import { DEFAULT_ENFORCER_SETTINGS } from "../../operator/api/enforcer-settings.
 import { LinuxHost } from "../../operator/enforcer/host.ts";
 import { chooseBackend } from "../../operator/enforcer/netfilter/backend-choice.ts";
 import { CommandNetfilter } from "../../operator/enforcer/netfilter/command-netfilter.ts";
+import { WarmNetfilter } from "../../operator/enforcer/netfilter/warm-netfilter.ts";
 import type { NodeSettings } from "../../operator/enforcer/node-firewall.ts";
 import { NodeFirewall } from "../../operator/enforcer/node-firewall.ts";
 import { readState } from "./enforcer-state.ts";
@@ -14,7 +15,7 @@ export type FirewallOrder =
 
 if (import.meta.main) {
   const firewall = new NodeFirewall({
-    netfilter: (backend) => new CommandNetfilter(backend),
+    netfilter: (backend) => new WarmNetfilter(new CommandNetfilter(backend)),
     chooseBackend,
     host: new LinuxHost(),
     monotonic: () => performance.now(),

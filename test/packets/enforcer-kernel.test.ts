@@ -65,30 +65,34 @@ const CONTRACT: readonly (readonly [string, readonly (readonly [KernelOrder, "do
   ],
 ];
 
-describe("the kernel in memory answers as the real one does", function () {
-  this.timeout(20_000);
-  const fake = new FakeNetfilter();
-  let network: ScratchNetwork;
-  let kernel: Worker;
+for (const backend of ["nft", "legacy"] as const) {
+  for (const kind of ["cold", "warm"] as const) {
+    describe(`the kernel in memory answers as the real one does: ${backend}, ${kind} tools`, function () {
+      this.timeout(20_000);
+      const fake = new FakeNetfilter();
+      let network: ScratchNetwork;
+      let kernel: Worker;
 
-  before(async () => {
-    network = await ScratchNetwork.create({});
-    kernel = await network.worker("node", KERNEL);
-  });
+      before(async () => {
+        network = await ScratchNetwork.create({});
+        kernel = await network.worker("node", KERNEL, kind, backend);
+      });
 
-  after(async () => await network.remove());
+      after(async () => await network.remove());
 
-  for (const [name, orders] of CONTRACT) {
-    it(name, async () => {
-      for (const [order, answer] of orders) {
-        assert.equal(await kernel.order(order), answer, "the real one");
-        assert.equal(await carryOut(fake, order), answer, "the one in memory");
+      for (const [name, orders] of CONTRACT) {
+        it(name, async () => {
+          for (const [order, answer] of orders) {
+            assert.equal(await kernel.order(order), answer, "the real one");
+            assert.equal(await carryOut(fake, order), answer, "the one in memory");
+          }
+          assert.deepEqual(await carryOut(fake, { do: "read" }), await kernel.order({ do: "read" }));
+        });
       }
-      assert.deepEqual(await carryOut(fake, { do: "read" }), await kernel.order({ do: "read" }));
+
+      it("knows of no connection that holds a mark", async () => {
+        assert.equal(await kernel.order({ do: "holds", mark: "0x10000/0xffff0000" }), false);
+      });
     });
   }
-
-  it("knows of no connection that holds a mark", async () => {
-    assert.equal(await kernel.order({ do: "holds", mark: "0x10000/0xffff0000" }), false);
-  });
-});
+}

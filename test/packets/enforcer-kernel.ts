@@ -1,7 +1,8 @@
 /** Runs a Netfilter inside a network namespace: one request a line on stdin, one answer a line on stdout. */
 import { createInterface } from "node:readline";
 import { CommandNetfilter } from "../../operator/enforcer/netfilter/command-netfilter.ts";
-import type { Netfilter } from "../../operator/enforcer/netfilter/netfilter.ts";
+import type { Backend, Netfilter } from "../../operator/enforcer/netfilter/netfilter.ts";
+import { WarmNetfilter } from "../../operator/enforcer/netfilter/warm-netfilter.ts";
 
 export type KernelOrder =
   | { readonly do: "sets" | "rules"; readonly text: string }
@@ -9,7 +10,9 @@ export type KernelOrder =
   | { readonly do: "holds"; readonly mark: string };
 
 if (import.meta.main) {
-  const netfilter = new CommandNetfilter("nft");
+  const [kind, backend] = process.argv.slice(2) as ["cold" | "warm", Backend];
+  const cold = new CommandNetfilter(backend);
+  const netfilter = kind === "warm" ? new WarmNetfilter(cold) : cold;
   process.stdout.write("ready\n");
   for await (const line of createInterface({ input: process.stdin })) {
     const { id, order } = JSON.parse(line) as { id: number; order: KernelOrder };

@@ -89,6 +89,10 @@ export class CommandNetfilter implements Netfilter {
     for (const side of ["-s", "-d", "-r"]) await this.#delete(["-f", family, side, address], signal);
   }
 
+  close(): void {
+    // Every process has ended with its request.
+  }
+
   async #delete(which: readonly string[], signal: AbortSignal): Promise<void> {
     // It says with the exit status that it found none.
     await runTool(CONNTRACK, ["-D", ...which], "", signal).catch((error: unknown) => {

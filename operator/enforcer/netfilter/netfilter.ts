@@ -23,6 +23,8 @@ export interface Netfilter {
   forget(family: Family, flows: readonly Flow[], signal: AbortSignal): Promise<void>;
   /** Makes connection tracking forget every connection from or to an address. @throws NetfilterError */
   forgetAddress(family: Family, address: string, signal: AbortSignal): Promise<void>;
+  /** Ends what it keeps running, if anything. It can be used again. */
+  close(): void;
 }
 
 export type Backend = "nft" | "legacy";

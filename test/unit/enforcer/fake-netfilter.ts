@@ -98,6 +98,10 @@ export class FakeNetfilter implements Netfilter {
     this.tracked = this.tracked.filter(({ source, server }) => source !== address && server !== address);
   }
 
+  close(): void {
+    // Nothing runs.
+  }
+
   #write(kind: "sets" | "rules", text: string): void {
     const failure = this.failures.shift();
     if (failure !== undefined) throw failure;

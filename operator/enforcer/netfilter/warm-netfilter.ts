@@ -1,0 +1,115 @@
+import type { Family } from "../layout/family.ts";
+import type { Flow } from "../layout/flow-verdict.ts";
+import type { KernelState } from "../render/kernel-state.ts";
+import { Channel, ChannelBroken } from "./channel.ts";
+import type { Backend, Netfilter } from "./netfilter.ts";
+import { NetfilterError } from "./netfilter.ts";
+
+/** Above this many lines a process of its own is quicker: it sends them to the kernel in large messages. */
+const MOST_LINES = 200;
+/** ipset reads its input in pieces of so many characters, and answers each. */
+const LONGEST_LINE = 1_000;
+const PROMPT = "ipset> ";
+const LOCK_SECONDS = "5";
+
+/**
+ * The kernel by tools that are kept running, for changes: each takes a fraction of a millisecond instead of the
+ * milliseconds that a process needs to start. Everything else, and whatever a channel fails at, goes the cold way.
+ */
+export class WarmNetfilter implements Netfilter {
+  readonly #cold: Netfilter;
+  readonly #sets: Channel;
+  readonly #rules: Readonly<Record<Family, Channel>>;
+  #requests = 0;
+
+  constructor(cold: Netfilter) {
+    this.#cold = cold;
+    // One pipe for both outputs: which line an error belongs to is told by the prompts around it. Unbuffered, since
+    // output to a pipe would otherwise wait for more.
+    this.#sets = new Channel(["sh", "-c", "exec stdbuf -o0 ipset -exist - 2>&1"]);
+    const restore = (tables: string): Channel => {
+      return new Channel(["stdbuf", "-o0", `${tables}-${cold.backend}-restore`, "--noflush", "-v", "-w", LOCK_SECONDS]);
+    };
+    this.#rules = { ipv4: restore("iptables"), ipv6: restore("ip6tables") };
+  }
+
+  get backend(): Backend {
+    return this.#cold.backend;
+  }
+
+  async restoreSets(text: string, signal: AbortSignal): Promise<void> {
+    const lines = text.split("\n").filter((line) => line !== "");
+    if (lines.length > MOST_LINES || lines.some((line) => line.length > LONGEST_LINE)) {
+      return await this.#cold.restoreSets(text, signal);
+    }
+    let words: string;
+    try {
+      words = await this.#askSets(lines, signal);
+    } catch (error) {
+      if (!(error instanceof ChannelBroken) || signal.aborted) throw asNetfilterError(error);
+      return await this.#cold.restoreSets(text, signal);
+    }
+    // Lines before and after one that failed are in force: the caller reads the kernel anew.
+    if (words !== "") throw new NetfilterError("ApplyFailed", `ipset: ${words}`);
+  }
+
+  async restoreRules(family: Family, text: string, signal: AbortSignal): Promise<void> {
+    this.#requests += 1;
+    // Comments are echoed in their turn: this one once the transaction is committed.
+    const echo = `# ack ${this.#requests}\n`;
+    try {
+      await this.#rules[family].request(`${text}${echo}`, (output) => output.endsWith(echo), signal);
+    } catch (error) {
+      if (!(error instanceof ChannelBroken) || signal.aborted) throw asNetfilterError(error);
+      // Refused, or broken: if it was the text, the cold way refuses it too and says why.
+      await this.#cold.restoreRules(family, text, signal);
+    }
+  }
+
+  read(family: Family, signal: AbortSignal): Promise<KernelState> {
+    return this.#cold.read(family, signal);
+  }
+
+  leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">> {
+    return this.#cold.leftovers(family, signal);
+  }
+
+  foreignMarkBits(signal: AbortSignal): Promise<number> {
+    return this.#cold.foreignMarkBits(signal);
+  }
+
+  connectionHolds(family: Family, mark: string, signal: AbortSignal): Promise<boolean> {
+    return this.#cold.connectionHolds(family, mark, signal);
+  }
+
+  flows(family: Family, signal: AbortSignal): Promise<readonly Flow[]> {
+    return this.#cold.flows(family, signal);
+  }
+
+  forget(family: Family, flows: readonly Flow[], signal: AbortSignal): Promise<void> {
+    return this.#cold.forget(family, flows, signal);
+  }
+
+  forgetAddress(family: Family, address: string, signal: AbortSignal): Promise<void> {
+    return this.#cold.forgetAddress(family, address, signal);
+  }
+
+  close(): void {
+    for (const channel of [this.#sets, ...Object.values(this.#rules)]) channel.close();
+    this.#cold.close();
+  }
+
+  /** What ipset said beside its prompts: nothing if all is well. */
+  async #askSets(lines: readonly string[], signal: AbortSignal): Promise<string> {
+    // It prompts once for each line, after it; the very first prompt comes unasked.
+    const input = lines.map((line) => `${line}\n`).join("");
+    const prompts = this.#sets.fresh ? lines.length + 1 : lines.length;
+    const answered = (output: string): boolean => output.split(PROMPT).length > prompts && output.endsWith(PROMPT);
+    const output = await this.#sets.request(input, answered, signal);
+    return output.replaceAll(PROMPT, "").trim();
+  }
+}
+
+function asNetfilterError(error: unknown): unknown {
+  return error instanceof ChannelBroken ? new NetfilterError("ApplyFailed", error.message, { cause: error }) : error;
+}
