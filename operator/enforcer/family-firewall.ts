@@ -70,7 +70,7 @@ export class FamilyFirewall {
    */
   #reserve: Promise<number | undefined> | undefined;
   /** Addresses that no pod has any more, whose connections are still tracked. */
-  #gone = new Set<string>();
+  readonly #gone = new Set<string>();
 
   constructor(netfilter: Netfilter, family: Family, given: FamilyPlan) {
     this.#netfilter = netfilter;
@@ -106,7 +106,8 @@ export class FamilyFirewall {
     // What the old pod's address was allowed must be over before the new one's begins to count.
     if (owners.moved.length > 0) await this.#bring(withoutMembers(state, owners.moved), owners.moved, signal);
     const applied = await this.#bring(state, [], signal);
-    this.#gone = this.#gone.union(new Set(owners.left)).difference(owners.held);
+    for (const address of owners.left) this.#gone.add(address);
+    for (const address of owners.came) this.#gone.delete(address);
     return { ...applied, wrote: applied.wrote || owners.moved.length > 0 };
   }
 

@@ -1,5 +1,6 @@
 import type { EnforcerSettings } from "../api/enforcer-settings.ts";
 import type { NodeState } from "../api/node-state.ts";
+import type { Clock } from "./clock.ts";
 import { FamilyFirewall, hasFamily } from "./family-firewall.ts";
 import type { FamilyApplied, FamilyPlan } from "./family-firewall.ts";
 import type { Finding } from "./finding.ts";
@@ -12,9 +13,13 @@ import { memoryOf } from "./layout/options.ts";
 import type { Backend, Netfilter } from "./netfilter/netfilter.ts";
 import { NetfilterError } from "./netfilter/netfilter.ts";
 import { probe } from "./netfilter/probe.ts";
+import type { Removed } from "./removal.ts";
+import { removeOurs } from "./removal.ts";
 import { removalText } from "./render/chain-text.ts";
 import { FIELDS } from "./render/marks.ts";
 import { kernelMarks } from "./render/plan.ts";
+import type { Stand, Standing } from "./standing.ts";
+import { standingOf, stateName } from "./standing.ts";
 
 /** What `apply` did: whether anything had to be written, and how much of ours the kernel holds. */
 export interface Applied {
@@ -47,7 +52,11 @@ export class NodeFirewall {
   #netfilter: Netfilter | undefined;
   #settings: NodeSettings | undefined;
   #families: readonly FamilyFirewall[] = [];
+  /** What the families' rules are to be, but for what is found out about the node while it runs. */
+  #layouts: ReadonlyMap<Family, LayoutOptions> = new Map();
   #facts: HostFacts = UNKNOWN_HOST;
+  /** The pods for which bridges were last looked for. */
+  #looked: NodeState["pods"] | undefined;
   /** Known since `prepare`. */
   #findings: readonly Finding[] = [];
   /** The other backend may still hold rules of ours, which must go once the chosen one enforces. */
@@ -81,6 +90,7 @@ export class NodeFirewall {
     const findings: Finding[] = [];
     const field = await this.#chooseField(netfilter, settings, findings, signal);
     const families: FamilyFirewall[] = [];
+    const layouts = new Map<Family, LayoutOptions>();
     for (const family of FAMILIES) {
       const lacks = await this.#capabilities(netfilter, family, findings, signal);
       if (lacks === undefined) continue;
@@ -96,14 +106,44 @@ export class NodeFirewall {
       const firewall = new FamilyFirewall(netfilter, family, given);
       await firewall.prepare(signal);
       families.push(firewall);
+      layouts.set(family, options);
     }
     this.#netfilter?.close();
     this.#netfilter = netfilter;
     this.#families = families;
+    this.#layouts = layouts;
     this.#settings = settings;
     this.#findings = distinct(findings);
     this.#otherIsSwept = false;
     this.#facts = UNKNOWN_HOST;
+  }
+
+  /** What the kernel holds beside `state`, which an earlier run may have applied; after `prepare`. @throws NetfilterError */
+  async standing(state: NodeState, signal: AbortSignal): Promise<Standing> {
+    await this.#look(state);
+    const { bridged } = this.#facts;
+    const stands: Stand[] = [];
+    for (const netfilter of this.#tables()) {
+      for (const family of FAMILIES) {
+        const options = netfilter.backend === this.backend ? this.#layouts.get(family) : undefined;
+        const name = options && stateName(state, family, { ...options, bridged });
+        stands.push({ chains: (await netfilter.leftovers(family, signal)).chains, name });
+      }
+    }
+    return standingOf(stands);
+  }
+
+  /** Takes all of ours out of both backends; `prepare` begins anew. @throws NetfilterError if something stays */
+  async clear(clock: Clock, signal: AbortSignal): Promise<Removed> {
+    this.#netfilter ??= this.#options.netfilter(await this.#options.chooseBackend(signal));
+    const chosen = this.#netfilter;
+    const sets = async () => {
+      const held = await Promise.all(FAMILIES.map((family) => chosen.read(family, signal)));
+      return held.flatMap(({ sets: ours }) => [...ours.keys()]);
+    };
+    this.#families = [];
+    this.#settings = undefined;
+    return await removeOurs({ tables: this.#tables(), sets, clock }, signal);
   }
 
   /**
@@ -113,7 +153,10 @@ export class NodeFirewall {
   async apply(state: NodeState, signal: AbortSignal): Promise<Applied> {
     if (this.#facts === UNKNOWN_HOST) await this.#look(state);
     // Its first pod makes many a bridge.
-    else if (!this.#facts.bridged && (await this.#options.host.bridges(addressesOf(state)))) await this.#look(state);
+    else if (!this.#facts.bridged && state.pods !== this.#looked && (await this.#options.host.bridges(addressesOf(state)))) {
+      await this.#look(state);
+    }
+    this.#looked = state.pods;
     return await this.#each(state, (firewall) => firewall.apply(state, signal));
   }
 
@@ -125,10 +168,10 @@ export class NodeFirewall {
 
   /** What may wait until a state is confirmed but not until the next one. @throws NetfilterError */
   async sweep(signal: AbortSignal): Promise<void> {
-    for (const firewall of this.#families) await firewall.sweep(signal);
-    if (this.#otherIsSwept) return;
-    await this.#sweepOther(signal);
+    // First: rules over there hold sets that are of no use here any more.
+    if (!this.#otherIsSwept) await this.#sweepOther(signal);
     this.#otherIsSwept = true;
+    for (const firewall of this.#families) await firewall.sweep(signal);
   }
 
   async #look(state: NodeState): Promise<void> {
@@ -198,6 +241,12 @@ export class NodeFirewall {
       findings.push({ reason: IPV6_MISSING, message: `nothing is enforced on IPv6: ${error.message}`, holds: false });
       return undefined;
     }
+  }
+
+  /** Of both backends, the chosen one's first. */
+  #tables(): readonly Netfilter[] {
+    const other = this.#options.netfilter(this.backend === "nft" ? "legacy" : "nft");
+    return this.#netfilter === undefined ? [other] : [this.#netfilter, other];
   }
 
   async #sweepOther(signal: AbortSignal): Promise<void> {

@@ -17,15 +17,23 @@ export interface OwnerChanges {
   readonly moved: readonly string[];
   /** Addresses that no pod has any more. */
   readonly left: readonly string[];
-  /** Addresses that a pod has now. */
-  readonly held: ReadonlySet<string>;
+  /** Addresses that a pod has now and had not before. */
+  readonly came: readonly string[];
 }
+
+const UNCHANGED: OwnerChanges = { moved: [], left: [], came: [] };
 
 /** What became of the addresses of one family from one state to the next. */
 export function changedOwners(before: NodeState | undefined, after: NodeState, family: Family): OwnerChanges {
-  const [old, now] = [ownersOf(before ?? EMPTY_STATE, family), ownersOf(after, family)];
+  if (before?.pods === after.pods) return UNCHANGED;
+  const now = ownersOf(after, family);
+  const old = ownersOf(before ?? EMPTY_STATE, family);
   const moved = [...now].filter(([address, uid]) => (old.get(address) ?? uid) !== uid).map(([address]) => address);
-  return { moved, left: [...old.keys()].filter((address) => !now.has(address)), held: new Set(now.keys()) };
+  return {
+    moved,
+    left: [...old.keys()].filter((address) => !now.has(address)),
+    came: [...now.keys()].filter((address) => !old.has(address)),
+  };
 }
 
 /** The state with nobody at these addresses but the pods themselves: what their new owners may do comes later. */

@@ -70,6 +70,7 @@ export function hooksInForce(wanted: ReadonlyMap<HookPoint, string>): Hooks {
 }
 
 export function differ(a: readonly string[] | undefined, b: readonly string[]): boolean {
+  if (a === b) return false;
   return a === undefined || a.length !== b.length || a.some((line, index) => line !== b[index]);
 }
 

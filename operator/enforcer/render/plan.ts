@@ -120,13 +120,19 @@ export function kernelMarks({ chains }: Pick<KernelState, "chains">): Marks | un
   return { mask: Number(mask), generation: fieldValue(Number(mark), Number(mask)), state };
 }
 
-/** The text of every chain. */
+/** The text of every chain. The same object for the same chains and marks: most changes touch no chain. */
 export function chainsOf({ chains }: Ruleset, marks: Marks): Chains {
-  return new Map([...chains].map(([name, rules]) => [name, rules.map((rule) => textOf(rule, marks))]));
+  const known = CHAINS.get(chains);
+  const key = [marks.mask, marks.generation, marks.state].join();
+  if (known?.key === key) return known.texts;
+  const texts = new Map([...chains].map(([name, rules]) => [name, rules.map((rule) => textOf(rule, marks))]));
+  CHAINS.set(chains, { key, texts });
+  return texts;
 }
 
 type Chains = ReadonlyMap<string, readonly string[]>;
 
+const CHAINS = new WeakMap<Ruleset["chains"], { readonly key: string; readonly texts: Chains }>();
 /** Of rules without marks, which are most: their text is always the same, and rules live from state to state. */
 const TEXTS = new WeakMap<Rule, string>();
 
