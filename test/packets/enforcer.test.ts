@@ -164,7 +164,7 @@ describe("the enforcer's firewall, with real packets", function () {
       ["a flushed FORWARD", ["iptables-nft", "-F", "FORWARD"]],
       ["a jump that is not first", ["iptables-nft", "-I", "FORWARD", "1", "-j", "ACCEPT"]],
       ["a flushed chain", ["iptables-nft", "-F", "TW-I"]],
-      ["an opened class", ["iptables-nft", "-I", "TW-NEW", "1", "-j", "ACCEPT"]],
+      ["an opened chain", ["iptables-nft", "-I", "TW-I", "1", "-j", "ACCEPT"]],
     ];
     for (const [name, harm] of harms) {
       it(`puts right ${name}`, async () => {

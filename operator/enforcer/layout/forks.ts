@@ -74,11 +74,7 @@ export class Forks {
   #leafRules({ address, value }: Leaf, chain: ChainName | undefined): readonly Rule[] {
     const net = `${address}/${ADDRESS_BITS[this.#family]}`;
     if (chain !== undefined) {
-      return [
-        // A pod may always talk to itself, through its own Service too.
-        rule([{ kind: "source", net }, { kind: "destination", net }], RETURN),
-        rule([{ kind: this.#side, net }], goto(chain)),
-      ];
+      return [rule([{ kind: this.#side, net }], goto(chain))];
     }
     // An open pod needs a line only where unknown addresses are closed.
     const known = this.#closed.some((closed) => contains(closed, value, this.#family));

@@ -1,7 +1,7 @@
 import type { LocalPod, NodeState, PolicyId, ResolvedPolicy } from "../../api/node-state.ts";
 import type { Direction } from "../../api/network-policy.ts";
 import type { Family } from "./family.ts";
-import { familyOf } from "./family.ts";
+import { ADDRESS_BITS, familyOf } from "./family.ts";
 import { Forks } from "./forks.ts";
 import type { Leaf } from "./leaf.ts";
 import { LeafCache } from "./leaf.ts";
@@ -78,6 +78,7 @@ export class Layout {
         cut: options.establishedFlows === "Cut",
         judgeLocal,
         wire: wire.matches,
+        selves: leaves.filter(({ pod }) => isIsolated(pod)).map(({ address }) => `${address}/${ADDRESS_BITS[family]}`),
       }),
     );
     if (wire.rules.length > 0) chains.set(WIRE_CHAIN, wire.rules);

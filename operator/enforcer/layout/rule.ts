@@ -12,6 +12,8 @@ export interface Rule {
 export type Match =
   | { readonly kind: "source"; readonly net: string }
   | { readonly kind: "destination"; readonly net: string }
+  /** Neither end is in the network. */
+  | { readonly kind: "elsewhere"; readonly net: string }
   /** The packet came in by the loopback interface. */
   | { readonly kind: "loopback" }
   | { readonly kind: "protocol"; readonly protocol: Protocol | "ipv6-icmp" | "igmp" }

@@ -24,13 +24,15 @@ export interface SkeletonPlan {
   readonly judgeLocal: boolean;
   /** Which packets have to be looked at because of the bridge that they cross; they go to `WIRE_CHAIN`. */
   readonly wire: readonly (readonly Match[])[];
+  /** Networks of one address each: of isolated pods, which may always talk to themselves. */
+  readonly selves: readonly string[];
 }
 
 /** Names of the chains on one of the two roads: through the node, or into it. */
 interface Road {
   readonly first: ChainName;
   readonly established: ChainName;
-  /** Judges a packet whose connection has no verdict of this generation yet. */
+  /** Judges a packet whose connection has no verdict of this generation yet. `first` holds the same lines at its end. */
   readonly fresh: ChainName;
   readonly discovery: ChainName;
   readonly ask: ChainName;
@@ -43,9 +45,12 @@ const REPLY: Match = { kind: "tracked", direction: "REPLY" };
 /** Neighbour discovery and multicast listener messages: without them there is no IPv6 at all. */
 const DISCOVERY: readonly number[] = [130, 131, 132, 133, 135, 136, 143];
 
-/** Chains that hold nothing but the forks to the pods' own chains: that the forks spread denies nobody anything. */
+/**
+ * Chains that, as states come and go, change only in the forks to the pods' own chains: that these spread denies nobody
+ * anything.
+ */
 export function isForkChain(name: string): boolean {
-  return [THROUGH, INTO].some(({ fresh, ask }) => name === fresh || name === ask);
+  return [THROUGH, INTO].some(({ first, fresh, ask }) => name === first || name === fresh || name === ask);
 }
 
 /**
@@ -53,49 +58,73 @@ export function isForkChain(name: string): boolean {
  * the generation, and their next packets take one rule.
  */
 export function skeleton(plan: SkeletonPlan): ReadonlyMap<ChainName, readonly Rule[]> {
-  const drop = plan.memory === "mark" ? [rule([], mark("denied")), rule([], DROP)] : [rule([], DROP)];
   return new Map([
     ...roadChains(THROUGH, plan, []),
     ...(plan.judgeLocal ? roadChains(INTO, plan, [rule([{ kind: "loopback" }], RETURN)]) : []),
-    [DROP_CHAIN, drop],
+    [DROP_CHAIN, dropping(plan)],
   ]);
 }
 
 type Chain = readonly [ChainName, readonly Rule[]];
 
+/** A pod that talks to itself, maybe through its own Service, gets here like everybody: only who is denied pays. */
+function dropping({ memory, selves }: SkeletonPlan): readonly Rule[] {
+  return [
+    ...selves.map((net) => rule([{ kind: "source", net }, { kind: "destination", net }], RETURN)),
+    ...(memory === "mark" ? [rule([], mark("denied"))] : []),
+    rule([], DROP),
+  ];
+}
+
 function roadChains(way: Road, plan: SkeletonPlan, before: readonly Rule[]): readonly Chain[] {
   const sources = plan.nets.map((net) => within("source", net));
   const destinations = way === INTO ? [] : plan.nets.map((net) => within("destination", net));
-  const sides = [...sources, ...destinations];
+  const ask = [
+    // Egress first; only what comes back from both is marked.
+    ...sources.map((source) => rule(source, jump(EGRESS_CHAIN))),
+    ...destinations.map((destination) => rule(destination, jump(INGRESS_CHAIN))),
+    ...(way === THROUGH ? plan.wire.map((matches) => rule(matches, jump(WIRE_CHAIN))) : []),
+    ...(plan.memory === "mark" ? marking(plan.nets, sources, destinations) : []),
+  ];
+  const fresh = judging(way, plan, ask);
   return [
-    [way.first, [...before, ...remembered(way, plan, sides)]],
+    [way.first, [...before, ...remembered(way, plan, [...sources, ...destinations]), ...fresh, STATE]],
     ...(plan.memory === "mark" ? [[way.established, established(way)] as const] : []),
-    ...judging(way, plan, [
-      // Egress first; only what comes back from both is marked.
-      ...sources.map((source) => rule(source, jump(EGRESS_CHAIN))),
-      ...destinations.map((destination) => rule(destination, jump(INGRESS_CHAIN))),
-      ...(way === THROUGH ? plan.wire.map((matches) => rule(matches, jump(WIRE_CHAIN))) : []),
-      ...(plan.memory === "mark" ? sides.map((side) => rule(side, mark("generation"))) : []),
-    ]),
+    [way.fresh, fresh],
+    ...(plan.family === "ipv6" ? discovering(way, ask) : []),
   ];
 }
+
+/** Only connections of the node's own pods are marked, each once. */
+function marking(
+  nets: readonly string[],
+  sources: readonly (readonly Match[])[],
+  destinations: readonly (readonly Match[])[],
+): readonly Rule[] {
+  const [net, ...more] = nets;
+  if (net !== undefined && more.length === 0 && destinations.length > 0 && !net.endsWith("/0")) {
+    return [rule([{ kind: "elsewhere", net }], RETURN), rule([], mark("generation"))];
+  }
+  return [...sources, ...destinations].map((side) => rule(side, mark("generation")));
+}
+
+/** Reached by nobody who would notice: it only says for which state the chain was written. */
+const STATE: Rule = rule([{ kind: "state" }], RETURN);
 
 /** The shortcut of connections that need no judgement. */
 function remembered(way: Road, { memory, cut }: SkeletonPlan, sides: readonly (readonly Match[])[]): readonly Rule[] {
   if (memory === "mark") {
     return [
-      rule([{ kind: "mark", mark: "generation" }, { kind: "state" }], RETURN),
+      rule([{ kind: "mark", mark: "generation" }], RETURN),
       rule([{ kind: "tracked", state: "! NEW" }], goto(way.established)),
-      rule([], goto(way.fresh)),
     ];
   }
   // A connection is cut by deleting its entry. Its next packet must not make a new one, from the server's side above
   // all, which may be allowed to open connections of its own.
   const midstream: readonly Match[] = [{ kind: "midstream" }, { kind: "tracked", state: "NEW" }];
   return [
-    rule([{ kind: "tracked", state: "RELATED,ESTABLISHED" }, { kind: "state" }], RETURN),
+    rule([{ kind: "tracked", state: "RELATED,ESTABLISHED" }], RETURN),
     ...(cut ? sides.map((side) => rule([...side, ...midstream], DROP)) : []),
-    rule([], goto(way.fresh)),
   ];
 }
 
@@ -110,14 +139,14 @@ function established(way: Road): readonly Rule[] {
 }
 
 /** `ask` are the lines that judge; in IPv6 discovery goes before them. */
-function judging(way: Road, { family }: SkeletonPlan, ask: readonly Rule[]): readonly Chain[] {
-  if (family === "ipv4") return [[way.fresh, ask]];
+function judging(way: Road, { family }: SkeletonPlan, ask: readonly Rule[]): readonly Rule[] {
+  if (family === "ipv4") return ask;
+  return [rule([{ kind: "protocol", protocol: "ipv6-icmp" }], goto(way.discovery)), ...ask];
+}
+
+function discovering(way: Road, ask: readonly Rule[]): readonly Chain[] {
   const passing = DISCOVERY.map((type) => rule([{ kind: "icmp6", type }], RETURN));
-  return [
-    [way.fresh, [rule([{ kind: "protocol", protocol: "ipv6-icmp" }], goto(way.discovery)), rule([], goto(way.ask))]],
-    [way.discovery, [...passing, rule([], goto(way.ask))]],
-    [way.ask, ask],
-  ];
+  return [[way.discovery, [...passing, rule([], goto(way.ask))]], [way.ask, ask]];
 }
 
 function road(first: ChainName, prefix: string): Road {

@@ -115,7 +115,7 @@ export function kernelMarks({ chains }: Pick<KernelState, "chains">): Marks | un
   const first = lines.find((line) => line.endsWith(" -j RETURN"));
   if (first === undefined) return undefined;
   const [, mark, mask] = first.match(/ --mark (0x[0-9a-f]+)\/(0x[0-9a-f]+) /) ?? [];
-  const state = first.match(/ --comment (\S+) /)?.[1];
+  const state = lines.findLast((line) => line.includes(" --comment "))?.match(/ --comment (\S+) /)?.[1];
   if (mark === undefined || mask === undefined) return { mask: 0, generation: 0, state };
   return { mask: Number(mask), generation: fieldValue(Number(mark), Number(mask)), state };
 }

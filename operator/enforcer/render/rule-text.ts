@@ -15,6 +15,7 @@ export function ruleText({ matches, target }: Rule, marks: Marks): string {
 const RANK: Readonly<Record<Match["kind"], number>> = {
   source: 0,
   destination: 1,
+  elsewhere: 0,
   loopback: 2,
   protocol: 3,
   ports: 3,
@@ -34,6 +35,8 @@ function matchText(match: Match, marks: Marks): string {
       return `-s ${match.net}`;
     case "destination":
       return `-d ${match.net}`;
+    case "elsewhere":
+      return `! -s ${match.net} ! -d ${match.net}`;
     case "loopback":
       return "-i lo";
     case "protocol":

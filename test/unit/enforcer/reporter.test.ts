@@ -12,7 +12,7 @@ const SILENT: LineLogger = { info: () => undefined, warn: () => undefined, error
 function report(generation: number, rules = 20, failure?: NodeReport["failure"]): NodeReport {
   const state = nodeState({ pods: { a: { address: "10.1.0.1" } } });
   const generations = new Map([["shop", { generation, revision: `r${generation}` }]]);
-  return { state: { ...state, generations }, wrote: true, rules: { ipv4: rules, ipv6: 0 }, sets: 2, findings: [], leaversDue: undefined, backend: "nft", failure };
+  return { state: { ...state, generations }, wrote: true, rules: { ipv4: rules, ipv6: 0 }, sets: 2, findings: [], leaversDue: undefined, backend: "nft", standing: "Enforcing", failure };
 }
 
 describe("segmentNodeStatus", () => {

@@ -1,0 +1,3 @@
+module tierwall.io/test/packet-sender
+
+go 1.26
