@@ -58,7 +58,7 @@ export class Layout {
     const setFree = this.#options.lacks.has("set");
     // Most changes are members that come and go: the chains do not depend on them.
     const ruleset = last?.pods === pods && last.policies === policies && !setFree
-      ? { ...last.ruleset, sets: this.#shelf.fill(new Set(last.ruleset.sets.keys()), state) }
+      ? { ...last.ruleset, sets: this.#shelf.filled(new Set(last.ruleset.sets.keys()), state) }
       : this.#lay(state);
     this.#last = { pods, policies, ruleset };
     return ruleset;
@@ -93,7 +93,7 @@ export class Layout {
     }
     const hooks = new Map<HookPoint, ChainName>([["FORWARD", FORWARD_CHAIN]]);
     if (judgeLocal) hooks.set("INPUT", LOCAL_CHAIN);
-    const sets = this.#shelf.fill(used, state);
+    const sets = this.#shelf.filled(used, state);
     return { family, hooks, chains, sets: options.lacks.has("set") ? new Map() : sets };
   }
 }
@@ -149,7 +149,7 @@ class ClassCache {
   #possible(rules: readonly Rule[], state: NodeState): readonly Rule[] {
     const { lacks } = this.#options;
     const possible = lacks.has("sctp") ? rules.filter((line) => !needsSctp(line)) : rules;
-    return lacks.has("set") ? withoutSets(possible, this.#shelf.fill(setsOf(possible), state), this.#family) : possible;
+    return lacks.has("set") ? withoutSets(possible, this.#shelf.filled(setsOf(possible), state), this.#family) : possible;
   }
 }
 

@@ -58,9 +58,9 @@ export class SetShelf {
   }
 
   /** The sets of these names, filled for `state`; what was shelved and is not named is forgotten. */
-  fill(names: ReadonlySet<SetName>, state: NodeState): ReadonlyMap<SetName, AddressSet> {
+  filled(names: ReadonlySet<SetName>, state: NodeState): ReadonlyMap<SetName, AddressSet> {
     for (const name of this.#recipes.keys()) if (!names.has(name)) this.#recipes.delete(name);
-    return new Map(this.#recipes.entries().map(([name, recipe]) => [name, recipe.fill(state)]));
+    return new Map(this.#recipes.entries().map(([name, recipe]) => [name, recipe.filledFor(state)]));
   }
 
   #portsOf(pod: LocalPod, name: string, protocol: Protocol): readonly string[] {
@@ -95,7 +95,7 @@ class Recipe {
     this.#filled = { name, type, family, members: NO_MEMBERS };
   }
 
-  fill(state: NodeState): AddressSet {
+  filledFor(state: NodeState): AddressSet {
     const sources = this.#ingredients.sources(state);
     const same = this.#sources?.length === sources.length && this.#sources.every((old, index) => old === sources[index]);
     if (!same) {

@@ -116,12 +116,13 @@ say("a local pod starts, isolated, a peer itself", starts);
 say("a local pod ends", ends);
 
 const narrowings: number[] = [];
-const open = start.policies.values().next().value;
-for (let index = 0; open !== undefined && index < 30; index += 1) {
-  const ports = [{ protocol: "TCP" as const, port: 2_000 + index }];
-  const narrowed = { ...open, ingress: open.ingress.map((rule) => ({ ...rule, ports })) };
-  narrowings.push(await node.take([{ type: "policy", id: open.id, policy: narrowed }]));
-  await node.rest();
+for (const policy of start.policies.values().take(1)) {
+  for (let index = 0; index < 30; index += 1) {
+    const ports = [{ protocol: "TCP" as const, port: 2_000 + index }];
+    const narrowed = { ...policy, ingress: policy.ingress.map((rule) => ({ ...rule, ports })) };
+    narrowings.push(await node.take([{ type: "policy", id: policy.id, policy: narrowed }]));
+    await node.rest();
+  }
 }
 say("a policy's port changes", narrowings);
 
