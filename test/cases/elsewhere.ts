@@ -15,7 +15,7 @@ export const HELD_ELSEWHERE: readonly HeldElsewhere[] = [
   {
     case: 18,
     notByTable: "neighbour discovery, listener reports, errors of a connection, path MTU discovery: not first packets",
-    heldBy: [],
+    heldBy: ["test/packets/odd-packets.test.ts"],
   },
   {
     case: 21,
@@ -41,7 +41,7 @@ export const HELD_ELSEWHERE: readonly HeldElsewhere[] = [
   {
     case: 27,
     notByTable: "the operator's own pods, API server and DNS: needs a whole cluster that runs us",
-    heldBy: [],
+    heldBy: ["test/unit/control/own-road.test.ts"],
   },
   {
     case: 28,
@@ -55,10 +55,14 @@ export const HELD_ELSEWHERE: readonly HeldElsewhere[] = [
   },
   {
     case: 30,
-    notByTable: "link-local, broadcast and multicast on a bridge: hosts have no such addresses here; held as text",
-    heldBy: ["test/unit/enforcer/layout-golden.test.ts"],
+    notByTable: "link-local, broadcast and multicast on a bridge: rows have no such addresses",
+    heldBy: ["test/packets/odd-packets.test.ts", "test/unit/enforcer/layout-golden.test.ts"],
   },
-  { case: 31, notByTable: "untracked and INVALID packets, fragments: need packets made by hand", heldBy: [] },
+  {
+    case: 31,
+    notByTable: "untracked and INVALID packets, fragments: need packets made by hand",
+    heldBy: ["test/packets/odd-packets.test.ts"],
+  },
   {
     case: 32,
     notByTable: "kube-proxy in IPVS mode is detected; packets through it need a kernel that has IPVS",

@@ -22,45 +22,61 @@ export class Channel {
   #output = "";
   #errors = "";
   #look: () => void = () => undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   /** @param command program and arguments; it starts with the first request */
   constructor(command: readonly [string, ...string[]]) {
     this.#command = command;
   }
 
-  /** The next request starts the tool. */
-  get fresh(): boolean {
-    return this.#child === undefined;
-  }
-
   /**
-   * Sends `input` and waits until `answered` finds the answer in what the tool has printed since.
+   * Sends `input` and waits until `answered` finds the answer in what the tool has printed since. Requests that come at
+   * the same time wait for each other.
+   * @param answered is told too whether the tool was started for this request
    * @returns what it printed, with both outputs where the tool joins them
    * @throws ChannelBroken with the tool's words
    */
-  async request(input: string, answered: (output: string) => boolean, signal: AbortSignal): Promise<string> {
+  request(input: string, answered: (output: string, fresh: boolean) => boolean, signal: AbortSignal): Promise<string> {
+    const turn = this.#turn.then(() => this.#ask(input, answered, signal));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #ask(
+    input: string,
+    answered: (output: string, fresh: boolean) => boolean,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const fresh = this.#child === undefined;
     const child = this.#running();
     this.#output = "";
     this.#errors = "";
+    const broken = Promise.withResolvers<never>();
+    const fail = (why: string): void => {
+      broken.reject(new ChannelBroken(`${this.#command.join(" ")}: ${this.#errors.trim() || why}`));
+    };
+    const stop = (): void => fail("was told to stop");
+    const timer = setTimeout(() => fail(`did not answer within ${TIMEOUT_MS / 1000} s`), TIMEOUT_MS);
+    signal.addEventListener("abort", stop);
+    if (signal.aborted) stop();
     try {
-      return await new Promise((resolve, reject) => {
-        const fail = (why: string): void => reject(new ChannelBroken(`${this.#command.join(" ")}: ${this.#errors.trim() || why}`));
-        const stop = (): void => fail(signal.aborted ? "was told to stop" : `did not answer within ${TIMEOUT_MS / 1000} s`);
-        const limit = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-        limit.addEventListener("abort", stop, { once: true });
-        if (limit.aborted) stop();
-        this.#look = () => {
-          if (answered(this.#output)) resolve(this.#output);
-          else if (this.#child === undefined) fail("it has ended");
-          else if (this.#output.length > MOST_OUTPUT) fail("it does not stop talking");
-        };
-        this.#look();
-        child.stdin.write(input);
-      });
+      return await Promise.race([
+        broken.promise,
+        new Promise<string>((resolve) => {
+          this.#look = () => {
+            if (answered(this.#output, fresh)) resolve(this.#output);
+            else if (this.#child === undefined) fail("it has ended");
+            else if (this.#output.length > MOST_OUTPUT) fail("it does not stop talking");
+          };
+          child.stdin.write(input);
+        }),
+      ]);
     } catch (error) {
       this.close();
       throw error;
     } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
       this.#look = () => undefined;
     }
   }

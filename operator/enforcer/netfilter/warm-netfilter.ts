@@ -103,8 +103,10 @@ export class WarmNetfilter implements Netfilter {
   async #askSets(lines: readonly string[], signal: AbortSignal): Promise<string> {
     // It prompts once for each line, after it; the very first prompt comes unasked.
     const input = lines.map((line) => `${line}\n`).join("");
-    const prompts = this.#sets.fresh ? lines.length + 1 : lines.length;
-    const answered = (output: string): boolean => output.split(PROMPT).length > prompts && output.endsWith(PROMPT);
+    const answered = (output: string, fresh: boolean): boolean => {
+      const prompts = fresh ? lines.length + 1 : lines.length;
+      return output.endsWith(PROMPT) && output.split(PROMPT).length > prompts;
+    };
     const output = await this.#sets.request(input, answered, signal);
     return output.replaceAll(PROMPT, "").trim();
   }

@@ -2,6 +2,7 @@
 //
 //	traffic serve -name <text> -tcp 8080,5432 -udp 8080   answers with its name, then echoes
 //	traffic probe                                          takes orders as JSON lines, see orders.go
+//	traffic bed                                            talks and listens in many namespaces, see bed.go
 //	traffic pause                                          keeps a pod's namespaces alive
 package main
 
@@ -23,10 +24,12 @@ func main() {
 		err = serve(os.Args[2:])
 	case "probe":
 		err = takeOrders(os.Stdin, os.Stdout)
+	case "bed":
+		err = runBed(os.Stdin, os.Stdout)
 	case "pause":
 		pause()
 	default:
-		err = fmt.Errorf("usage: traffic serve|probe|pause")
+		err = fmt.Errorf("usage: traffic serve|probe|bed|pause")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "traffic:", err)

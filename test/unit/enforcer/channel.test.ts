@@ -18,10 +18,21 @@ describe("Channel", () => {
 
   it("keeps the tool running from one request to the next", async () => {
     const counting = channel("sh", "-c", "n=0; while read line; do n=$((n + 1)); echo $n $line; done");
-    assert.equal(counting.fresh, true);
     assert.equal(await counting.request("a\n", line, signal), "1 a\n");
     assert.equal(await counting.request("b\n", line, signal), "2 b\n");
-    assert.equal(counting.fresh, false);
+  });
+
+  it("lets requests that come together wait for each other, and tells the first that the tool is new", async () => {
+    const echoing = channel("sh", "-c", "while read line; do sleep 0.02; echo $line; done");
+    const news: boolean[] = [];
+    const answers = await Promise.all(["a", "b", "c"].map((word) => {
+      return echoing.request(`${word}\n`, (output, fresh) => {
+        if (line(output)) news.push(fresh);
+        return line(output);
+      }, signal);
+    }));
+    assert.deepEqual(answers, ["a\n", "b\n", "c\n"]);
+    assert.deepEqual(news, [true, false, false]);
   });
 
   it("starts it anew after it has ended", async () => {
@@ -45,7 +56,6 @@ describe("Channel", () => {
   it("does not wait for a tool that hangs when it is told to stop, and does not use it again", async () => {
     const hanging = channel("sh", "-c", "while read line; do [ $line = hang ] && sleep 60; echo $line; done");
     await assert.rejects(hanging.request("hang\n", line, AbortSignal.timeout(50)), ChannelBroken);
-    assert.equal(hanging.fresh, true);
     assert.equal(await hanging.request("b\n", line, signal), "b\n");
   });
 });

@@ -1,0 +1,74 @@
+/** Runs the enforcer's loop inside a node of the bed: one order a line on stdin, one answer a line on stdout. */
+import { createInterface } from "node:readline";
+import type { NodeState } from "../../../operator/api/node-state.ts";
+import type { Agent } from "../../../operator/enforcer/agent.ts";
+import type { NodeReport } from "../../../operator/enforcer/node-report.ts";
+import { BatchAssembler } from "../../../operator/stream/batch.ts";
+import { parseMessage } from "../../../operator/stream/codec.ts";
+import { type FirewallOptions, productAgent } from "./product-agent.ts";
+
+export type NodeOrder =
+  | { readonly do: "start"; readonly options: FirewallOptions }
+  /** Another stream begins: what is in force stays. */
+  | { readonly do: "connect"; readonly node: string }
+  /** What the operator has sent: whole lines. Answered when the agent has confirmed all of it. */
+  | { readonly do: "stream"; readonly text: string };
+
+class NodeWorker {
+  #agent: Agent | undefined;
+  #assembler: BatchAssembler | undefined;
+  #running = false;
+  #waiting: { readonly state: NodeState; readonly confirmed: PromiseWithResolvers<void> } | undefined;
+
+  async obey(order: NodeOrder): Promise<void> {
+    switch (order.do) {
+      case "start":
+        this.#agent = productAgent(order.options, (report) => this.#hear(report), {
+          info: () => undefined,
+          warn: (message, fields) => process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
+          // Failures come as reports.
+          error: () => undefined,
+        });
+        return;
+      case "connect":
+        this.#assembler = new BatchAssembler(order.node);
+        return;
+      case "stream":
+        for (const line of order.text.split("\n").filter((text) => text !== "")) await this.#take(line);
+    }
+  }
+
+  async #take(line: string): Promise<void> {
+    if (this.#agent === undefined || this.#assembler === undefined) throw new Error("not started and connected");
+    const whole = this.#assembler.take(parseMessage(line));
+    if (whole === undefined || ("type" in whole && whole.type === "retire")) return;
+    if (!("state" in whole)) {
+      this.#agent.configure({ ...whole.settings, podCIDRs: whole.podCIDRs });
+      // Not earlier: it would begin with the backend of this machine instead of the bed's.
+      if (!this.#running) void this.#agent.run(new AbortController().signal);
+      this.#running = true;
+      return;
+    }
+    this.#waiting = { state: whole.state, confirmed: Promise.withResolvers() };
+    this.#agent.receive(whole.state);
+    await this.#waiting.confirmed.promise;
+  }
+
+  #hear({ state, failure }: NodeReport): void {
+    if (failure !== undefined) this.#waiting?.confirmed.reject(new Error(`${failure.reason}: ${failure.message}`));
+    else if (state === this.#waiting?.state) this.#waiting?.confirmed.resolve();
+  }
+}
+
+if (import.meta.main) {
+  const worker = new NodeWorker();
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { id, ...order } = JSON.parse(line) as NodeOrder & { id: number };
+    const answer = await worker.obey(order).then(
+      () => ({ id, outcome: true }),
+      (error: unknown) => ({ id, failure: error instanceof Error ? error.message : String(error) }),
+    );
+    process.stdout.write(`${JSON.stringify(answer)}\n`);
+  }
+  process.exit(0);
+}

@@ -1,0 +1,101 @@
+/** Inside a host of the bed: sends and hears what no plain probe is. One order a line on stdin, one answer on stdout. */
+import dgram from "node:dgram";
+import net from "node:net";
+import { createInterface } from "node:readline";
+
+export type OddOrder =
+  /** Answers every datagram with its first byte, and every TCP connection with what it says. */
+  | { readonly do: "listen"; readonly port: number; readonly group?: string }
+  /** One datagram of so many bytes; whether an answer came. */
+  | { readonly do: "ask"; readonly to: string; readonly port: number; readonly bytes: number }
+  /** How many datagrams have come since this was last asked. */
+  | { readonly do: "heard" }
+  /** So many bytes there and back over a new TCP connection; whether all came back. */
+  | { readonly do: "transfer"; readonly to: string; readonly port: number; readonly bytes: number };
+
+const ANSWER_MS = 400;
+const TRANSFER_MS = 3_000;
+let heard = 0;
+
+if (import.meta.main) {
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { id, ...order } = JSON.parse(line) as OddOrder & { id: number };
+    const answer = await obey(order).then(
+      (outcome) => ({ id, outcome }),
+      (error: unknown) => ({ id, failure: error instanceof Error ? error.message : String(error) }),
+    );
+    process.stdout.write(`${JSON.stringify(answer)}\n`);
+  }
+  process.exit(0);
+}
+
+async function obey(order: OddOrder): Promise<unknown> {
+  switch (order.do) {
+    case "listen":
+      for (const type of ["udp4", "udp6"] as const) await listenUdp(type, order.port, order.group);
+      return await listenTcp(order.port);
+    case "ask":
+      return await ask(order.to, order.port, order.bytes);
+    case "heard": {
+      const count = heard;
+      heard = 0;
+      return count;
+    }
+    case "transfer":
+      return await transfer(order.to, order.port, order.bytes);
+  }
+}
+
+async function listenUdp(type: "udp4" | "udp6", port: number, group: string | undefined): Promise<void> {
+  const socket = dgram.createSocket({ type, ipv6Only: type === "udp6" });
+  socket.on("message", (message, from) => {
+    heard += 1;
+    socket.send(message.subarray(0, 1), from.port, from.address);
+  });
+  await new Promise<void>((resolve) => socket.bind(port, resolve));
+  if (group !== undefined && net.isIPv6(group) === (type === "udp6")) socket.addMembership(group);
+}
+
+function listenTcp(port: number): Promise<boolean> {
+  const server = net.createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.pipe(socket);
+  });
+  return new Promise((resolve) => server.listen(port, "::", () => resolve(true)));
+}
+
+function ask(to: string, port: number, bytes: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = dgram.createSocket(to.includes(":") ? "udp6" : "udp4");
+    const done = (answered: boolean): void => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(answered);
+    };
+    const timer = setTimeout(() => done(false), ANSWER_MS);
+    socket.once("message", () => done(true));
+    socket.once("error", () => done(false));
+    socket.bind(0, () => {
+      if (!to.includes(":")) socket.setBroadcast(true);
+      socket.send(Buffer.alloc(bytes, "x"), port, to);
+    });
+  });
+}
+
+function transfer(to: string, port: number, bytes: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    let back = 0;
+    const socket = net.connect({ host: to, port }, () => socket.write(Buffer.alloc(bytes, "x")));
+    const done = (complete: boolean): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(complete);
+    };
+    const timer = setTimeout(() => done(false), TRANSFER_MS);
+    socket.on("data", (chunk) => {
+      back += chunk.length;
+      if (back === bytes) done(true);
+    });
+    socket.once("error", () => done(false));
+  });
+}

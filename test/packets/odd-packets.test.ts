@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { AddressPlan, ClusterDraft } from "../cases/case.ts";
+import { ingressOf, only } from "../cases/policies.ts";
+import { rawCluster } from "../cases/raw-cluster.ts";
+import { ADDRESSES, FAMILIES, type HostName, type PodHost, SERVICE_NETS } from "./bed/address-plan.ts";
+import { Bed } from "./bed/bed.ts";
+import { LineWorker } from "./bed/line-worker.ts";
+import type { OddOrder } from "./odd-host.ts";
+
+const run = promisify(execFile);
+const PROGRAM = fileURLToPath(new URL("odd-host.ts", import.meta.url));
+const PORT = 6000;
+const GROUPS = { ipv4: "224.7.7.7", ipv6: "ff02::7777" } as const;
+const PLAN: AddressPlan = {
+  families: FAMILIES,
+  address: (host, family) => ADDRESSES[host][family],
+  serviceNet: (family) => SERVICE_NETS[family],
+};
+const OPEN: ClusterDraft = { policies: {} };
+/** `a` hears from `b` alone, and speaks to nobody. */
+const GUARDED: ClusterDraft = {
+  policies: {
+    "shop/a": ingressOf("a", [{ from: [{ podSelector: only("b") }] }]),
+    "shop/silent": { spec: { podSelector: only("a"), policyTypes: ["Egress"] } },
+  },
+};
+
+for (const backend of ["nft", "legacy"] as const) {
+  for (const wiring of ["bridge", "ptp"] as const) {
+    describe(`packets that are no plain first packets: ${backend}, ${wiring}`, function () {
+      this.timeout(30_000);
+      let bed: Bed;
+      const workers = new Map<HostName, LineWorker>();
+
+      before(async () => {
+        bed = await Bed.create(wiring);
+        await bed.install({ backend });
+        for (const host of ["a", "b", "c", "d"] as const) {
+          const worker = new LineWorker([...bed.network.enter(host), process.execPath, PROGRAM], {});
+          workers.set(host, worker);
+          await tell(host, { do: "listen", port: PORT });
+        }
+      });
+
+      after(async () => {
+        for (const worker of workers.values()) await worker.stop();
+        await bed.remove();
+      });
+
+      describe("case 31", () => {
+        for (const family of FAMILIES) {
+          it(`fragments are judged as what they are parts of: ${family}`, async () => {
+            await apply(GUARDED);
+            const ask = { do: "ask", to: ADDRESSES.a[family], port: PORT, bytes: 4_000 } as const;
+            assert.equal(await tell("b", ask), true, "an allowed one");
+            assert.equal(await tell("c", ask), false, "a denied one");
+          });
+
+          it(`untracked packets are judged one by one: ${family}`, async () => {
+            await apply(GUARDED);
+            const tool = `${family === "ipv4" ? "iptables" : "ip6tables"}-${backend}`;
+            const untracked = ["-t", "raw", "-A", "PREROUTING", "-p", "udp", "--dport", String(PORT), "-j", "CT", "--notrack"];
+            await inNode("left", tool, ...untracked);
+            try {
+              const ask = { do: "ask", to: ADDRESSES.a[family], port: PORT, bytes: 1 } as const;
+              await tell("a", { do: "heard" });
+              await tell("b", ask);
+              assert.equal(await tell("a", { do: "heard" }), 1, "an allowed one arrives");
+              for (let time = 0; time < 3; time += 1) await tell("c", ask);
+              assert.equal(await tell("a", { do: "heard" }), 0, "a denied client stays denied");
+            } finally {
+              await inNode("left", tool, ...untracked.map((word) => (word === "-A" ? "-D" : word)));
+            }
+          });
+        }
+
+        it("INVALID packets of a denied client do not get through", async () => {
+          await apply(OPEN);
+          const flows = await bed.prober.open([{ from: "c", to: ADDRESSES.a.ipv4, protocol: "TCP", port: 80 }]);
+          const opened = flows.filter((flow) => flow !== undefined);
+          assert.equal(opened.length, 1);
+          await apply(GUARDED);
+          // Its entry is gone and TCP may not be picked up in the middle: what the client says now is INVALID.
+          await inNode("left", "sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=0");
+          try {
+            await inNode("left", "conntrack", "-F");
+            assert.deepEqual(await bed.prober.echo(opened), [false]);
+          } finally {
+            await inNode("left", "sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=1");
+            await bed.prober.close(opened);
+          }
+        });
+      });
+
+      describe("case 18", () => {
+        it("neighbours are found again while everything else is denied", async () => {
+          await apply(GUARDED);
+          for (const pod of ["a", "b"] as const) await inNode(pod, "ip", "-6", "neighbor", "flush", "dev", "eth0");
+          await inNode("left", "ip", "-6", "neighbor", "flush", "all");
+          assert.equal(await tell("b", { do: "ask", to: ADDRESSES.a.ipv6, port: PORT, bytes: 1 }), true);
+          assert.equal(await tell("c", { do: "ask", to: ADDRESSES.a.ipv6, port: PORT, bytes: 1 }), false);
+        });
+
+        for (const family of FAMILIES) {
+          it(`path MTU discovery works before and after an unrelated change: ${family}`, async () => {
+            const dark = (peers: readonly PodHost[]): ClusterDraft => ({
+              policies: {
+                "shop/a": ingressOf("a", peers.map((peer) => ({ from: [{ podSelector: only(peer) }] }))),
+                "shop/out": {
+                  spec: {
+                    podSelector: only("a"), policyTypes: ["Egress"],
+                    egress: [{ to: [{ podSelector: only("d") }], ports: [{ port: PORT }] }],
+                  },
+                },
+              },
+            });
+            // The last hop is narrow: the other node says so to `a`, to whom it may not speak otherwise.
+            await inNode("right", "ip", "link", "set", "to-d", "mtu", "1300");
+            try {
+              const transfer = { do: "transfer", to: ADDRESSES.d[family], port: PORT, bytes: 200_000 } as const;
+              await apply(dark([]));
+              assert.equal(await tell("a", transfer), true);
+              await apply(dark(["b"]));
+              await apply(dark([]));
+              // Narrower still: what was learnt before does not do.
+              await inNode("right", "ip", "link", "set", "to-d", "mtu", "1280");
+              assert.equal(await tell("a", transfer), true);
+            } finally {
+              await inNode("right", "ip", "link", "set", "to-d", "mtu", "1500");
+            }
+          });
+        }
+      });
+
+      if (wiring === "bridge") {
+        describe("case 30", () => {
+          it("link-local addresses, broadcasts and multicasts do not reach an isolated pod around its own address", async () => {
+            await tell("a", { do: "listen", port: PORT + 1, group: GROUPS.ipv4 }).catch(() => undefined);
+            const linkLocal = await linkLocalOf("a");
+            const ways = [`${linkLocal}%eth0`, "10.101.1.255", "255.255.255.255"];
+            await apply(OPEN);
+            await tell("a", { do: "heard" });
+            for (const to of ways) await tell("c", { do: "ask", to, port: PORT, bytes: 1 });
+            assert.equal(await tell("a", { do: "heard" }), ways.length, "while nobody is isolated they all arrive");
+            await apply(GUARDED);
+            await tell("a", { do: "heard" });
+            for (const to of ways) await tell("c", { do: "ask", to, port: PORT, bytes: 1 });
+            assert.equal(await tell("a", { do: "heard" }), 0);
+          });
+        });
+      }
+
+      async function tell(host: HostName, order: OddOrder): Promise<unknown> {
+        const worker = workers.get(host);
+        assert.ok(worker);
+        return await worker.order(order);
+      }
+
+      function apply(cluster: ClusterDraft): Promise<void> {
+        return bed.apply(rawCluster(cluster, PLAN));
+      }
+
+      async function inNode(host: HostName, program: string, ...args: readonly string[]): Promise<string> {
+        const [enter = "", ...rest] = bed.network.enter(host);
+        const { stdout } = await run(enter, [...rest, program, ...args]);
+        return stdout;
+      }
+
+      async function linkLocalOf(host: HostName): Promise<string> {
+        const shown = await inNode(host, "ip", "-6", "address", "show", "dev", "eth0", "scope", "link");
+        return shown.match(/inet6 (\S+)\//)?.[1] ?? "";
+      }
+    });
+  }
+}

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import type { EnforcerSettings } from "../../operator/api/enforcer-settings.ts";
+import type { Backend } from "../../operator/enforcer/netfilter/netfilter.ts";
+import type { AddressPlan, ClusterDraft } from "../cases/case.ts";
+import { only } from "../cases/policies.ts";
+import { rawCluster } from "../cases/raw-cluster.ts";
+import { ADDRESSES, FAMILIES, type HostName, SERVICE_NETS } from "./bed/address-plan.ts";
+import { Bed } from "./bed/bed.ts";
+import type { Outcome, Probe } from "./bed/prober.ts";
+
+const run = promisify(execFile);
+const PLAN: AddressPlan = {
+  families: FAMILIES,
+  address: (host, family) => ADDRESSES[host][family],
+  serviceNet: (family) => SERVICE_NETS[family],
+};
+const OPEN: ClusterDraft = { policies: {} };
+const DENIED: ClusterDraft = {
+  policies: { "shop/deny": { spec: { podSelector: only("a"), policyTypes: ["Ingress"] } } },
+};
+const WEBS_ALLOWED: ClusterDraft = {
+  policies: {
+    "shop/webs": {
+      spec: { podSelector: only("a"), ingress: [{ from: [{ podSelector: { matchLabels: { tier: "web" } } }] }] },
+    },
+  },
+};
+
+describe("what users set, seen by packets", function () {
+  this.timeout(30_000);
+  let bed: Bed;
+
+  before(async () => {
+    bed = await Bed.create("ptp");
+  });
+
+  after(async () => await bed.remove());
+
+  for (const backend of ["nft", "legacy"] as const) {
+    describe(backend, () => {
+      const install = (settings: Partial<EnforcerSettings>) => bed.install({ backend, settings });
+
+      for (const [establishedFlows, lives] of [["Cut", false], ["Keep", true]] as const) {
+        it(`establishedFlows: ${establishedFlows}`, async () => {
+          await install({ establishedFlows });
+          await bed.apply(rawCluster(OPEN, PLAN));
+          const flows = await bed.prober.open(both("b", "a", "TCP").concat(both("d", "a", "UDP", 53)));
+          const opened = flows.filter((flow) => flow !== undefined);
+          assert.equal(opened.length, 4);
+          await bed.apply(rawCluster(DENIED, PLAN));
+          assert.deepEqual(await bed.prober.echo(opened), opened.map(() => lives));
+          await bed.prober.close(opened);
+          assert.deepEqual(await outcomes(both("b", "a", "TCP")), ["dropped", "dropped"], "new ones never pass");
+        });
+      }
+
+      it("establishedFlows: Keep cuts all the same what another pod had at the address", async () => {
+        await install({ establishedFlows: "Keep" });
+        await bed.apply(rawCluster(OPEN, PLAN));
+        const [flow] = await bed.prober.open(both("b", "a", "TCP"));
+        assert.ok(flow !== undefined);
+        const { pods, ...rest } = rawCluster(DENIED, PLAN);
+        const renamed = pods.map((pod) => JSON.parse(JSON.stringify(pod).replace("pod-shop-a", "pod-shop-a2")) as object);
+        await bed.apply({ ...rest, pods: renamed });
+        assert.deepEqual(await bed.prober.echo([flow]), [false]);
+        await bed.prober.close([flow]);
+      });
+
+      for (const failClosed of [true, false]) {
+        it(`failClosed: ${failClosed}`, async () => {
+          await install({ failClosed });
+          const { pods, ...rest } = rawCluster(OPEN, PLAN);
+          const known = pods.filter((pod) => !JSON.stringify(pod).includes('"pod-shop-b"'));
+          await bed.apply({ ...rest, pods: known });
+          const closed: Outcome = failClosed ? "dropped" : "open";
+          const touching = [...both("b", "wan", "TCP"), ...both("wan", "b", "TCP"), ...both("a", "b", "TCP")];
+          assert.deepEqual(await outcomes(touching), touching.map(() => closed), "a pod that nobody knows of yet");
+          const others = [...both("a", "wan", "TCP"), ...both("d", "a", "TCP"), ...both("left", "b", "TCP")];
+          assert.deepEqual(await outcomes(others), others.map(() => "open"), "known pods, and the node itself");
+          await bed.apply({ ...rest, pods });
+          assert.deepEqual(await outcomes(touching), touching.map(() => "open"), "once it is known");
+        });
+      }
+
+      it("connmark.mask", async () => {
+        await install({ connmarkMask: 0xff00 });
+        await bed.apply(rawCluster(DENIED, PLAN));
+        const masks = new Set((await saved(backend)).matchAll(/connmark --mark 0x[0-9a-f]+\/(0x[0-9a-f]+)/g).map(([, mask]) => mask));
+        assert.deepEqual([...masks], ["0xff00"]);
+        assert.deepEqual(await outcomes(both("b", "a", "TCP")), ["dropped", "dropped"]);
+      });
+
+      it("connmark.mask that somebody else uses: no mark of ours, and connections are cut all the same", async () => {
+        await bed.install({ backend });
+        const tool = `iptables-${backend}`;
+        const foreign = ["-t", "mangle", "-A", "PREROUTING", "-j", "CONNMARK", "--set-xmark", "0x100/0x100"];
+        await inLeft(tool, ...foreign);
+        try {
+          await bed.restart({ backend, settings: { connmarkMask: 0xff00 } });
+          await bed.apply(rawCluster(OPEN, PLAN));
+          const flows = (await bed.prober.open(both("b", "a", "TCP"))).filter((flow) => flow !== undefined);
+          await bed.apply(rawCluster(DENIED, PLAN));
+          assert.doesNotMatch(await saved(backend), /TW-.*mark/i);
+          assert.deepEqual(await bed.prober.echo(flows), [false, false]);
+          await bed.prober.close(flows);
+        } finally {
+          await inLeft(tool, ...foreign.map((word) => (word === "-A" ? "-D" : word)));
+        }
+      });
+    });
+  }
+
+  it("backend: the one that is set, with the other one cleared once it enforces", async () => {
+    await bed.install({ backend: "legacy" });
+    await bed.apply(rawCluster(WEBS_ALLOWED, PLAN));
+    assert.match(await saved("legacy"), /--match-set TW-u/);
+    await bed.restart({ backend: "nft" });
+    // Another state than the one that the other backend holds: sets of its rules are of no use any more.
+    await bed.apply(rawCluster(OPEN, PLAN));
+    await bed.apply(rawCluster(DENIED, PLAN));
+    assert.match(await saved("nft"), /TW-FWD/);
+    assert.doesNotMatch(await saved("legacy"), /TW-/);
+    assert.equal(await inLeft("ipset", "list", "-n"), "");
+    assert.deepEqual(await outcomes(both("b", "a", "TCP")), ["dropped", "dropped"]);
+  });
+
+  it("backend: Auto takes the one whose mangle table shows the kubelet", async () => {
+    for (const backend of ["legacy", "nft"] as const) {
+      await bed.install({ backend: "nft", settings: { backend: "Auto" } });
+      await inLeft(`iptables-${backend}`, "-t", "mangle", "-N", "KUBE-IPTABLES-HINT");
+      await bed.apply(rawCluster(DENIED, PLAN));
+      const other = backend === "nft" ? "legacy" : "nft";
+      assert.match(await saved(backend), /TW-FWD/);
+      assert.doesNotMatch(await saved(other), /TW-/);
+      await inLeft(`iptables-${backend}`, "-t", "mangle", "-X", "KUBE-IPTABLES-HINT");
+    }
+  });
+
+  async function outcomes(probes: readonly Probe[]): Promise<readonly Outcome[]> {
+    const first = await bed.prober.probe(probes);
+    // On a busy machine an answer may be late once.
+    return first.includes("dropped") ? await bed.prober.probe(probes, 500) : first;
+  }
+
+  async function inLeft(program: string, ...args: readonly string[]): Promise<string> {
+    const [enter = "", ...rest] = bed.network.enter("left");
+    const { stdout } = await run(enter, [...rest, program, ...args]);
+    return stdout;
+  }
+
+  async function saved(backend: Backend): Promise<string> {
+    return (await Promise.all(["iptables", "ip6tables"].map((tables) => inLeft(`${tables}-${backend}-save`)))).join("");
+  }
+});
+
+/** One probe for each family. */
+function both(from: HostName, to: HostName, protocol: "TCP" | "UDP", port = 80): readonly Probe[] {
+  return FAMILIES.map((family) => ({ from, to: ADDRESSES[to][family], protocol, port }));
+}
