@@ -14,6 +14,8 @@ export interface EnforcerSettings {
   readonly leaversMs: number;
   /** How often the kernel is compared with what should be in it. Milliseconds. */
   readonly driftCheckMs: number;
+  /** The disk copy is written at most once in so many milliseconds. */
+  readonly diskCopyMs: number;
   /** Silence on the stream after which the enforcer reconnects. Milliseconds; three heartbeats by default. */
   readonly streamSilenceMs: number;
 }
@@ -26,6 +28,7 @@ export const DEFAULT_ENFORCER_SETTINGS: EnforcerSettings = {
   backend: "Auto",
   leaversMs: 1_000,
   driftCheckMs: 5_000,
+  diskCopyMs: 10_000,
   streamSilenceMs: 45_000,
 };
 

@@ -1,9 +1,9 @@
 import { canonicalJson } from "./canonical-json.ts";
 import { readCondition } from "./condition.ts";
 import type { LabelSelector } from "./label-selector.ts";
-import { readMeta, readSelector } from "./meta-parser.ts";
+import { isLabelKey, isLabelValue } from "./label-syntax.ts";
+import { readMeta } from "./meta-parser.ts";
 import type { Direction } from "./network-policy.ts";
-import { readIPBlock, readPort } from "./network-policy-parser.ts";
 import { ReadError, Reader } from "./reader.ts";
 import type {
   QuarantineLabel,
@@ -12,10 +12,8 @@ import type {
   SegmentPolicyStatus,
   SpecVerdict,
   Tier,
-  TierPeer,
-  TierPort,
-  TierRule,
 } from "./segment-policy.ts";
+import { readStrictSelector, readTier } from "./tier-parser.ts";
 
 /**
  * A part of the language that this version cannot hold yet. Accepting and ignoring it would open or cut connections.
@@ -23,13 +21,21 @@ import type {
 class NotImplementedError extends ReadError {}
 
 const DEFAULT_QUARANTINE_LABEL = "tierwall.io/quarantine";
+const LONGEST_NAME = 40;
+const DIRECTIONS: readonly Direction[] = ["Ingress", "Egress"];
+const BOUNDARIES = ["Namespace", "Segment"] as const;
+/** A tier's two lists, the member of their rules that holds the peers, and the direction. */
+const SIDES = [
+  ["ingress", "from", "Ingress"],
+  ["egress", "to", "Egress"],
+] as const;
 
 /** @throws ReadError only if the metadata cannot be read; a spec that makes no sense becomes the verdict. */
 export function readSegmentPolicy(object: unknown): SegmentPolicy {
   const root = new Reader(object);
   return {
     metadata: readMeta(root),
-    verdict: judgeSpec(root.at("spec")),
+    verdict: judge(root),
     status: root.at("status").or(readStatus, { observedGeneration: -1, conditions: [] }),
     statusText: canonicalJson(root.at("status").value ?? {}),
     finalizers: root
@@ -39,9 +45,13 @@ export function readSegmentPolicy(object: unknown): SegmentPolicy {
   };
 }
 
-function judgeSpec(spec: Reader): SpecVerdict {
+function judge(root: Reader): SpecVerdict {
   try {
-    return { accepted: true, spec: readSpec(spec) };
+    const name = root.at("metadata").at("name");
+    if (name.text().length > LONGEST_NAME) {
+      throw name.wrong(`at most ${LONGEST_NAME} characters: the names of the generated NetworkPolicies begin with it`);
+    }
+    return { accepted: true, spec: readSpec(root.at("spec")) };
   } catch (error) {
     if (!(error instanceof ReadError)) throw error;
     const reason = error instanceof NotImplementedError ? "NotImplemented" : "Invalid";
@@ -63,113 +73,66 @@ function readSpec(spec: Reader): SegmentPolicySpec {
     "tiers",
     "assertions",
   ]);
-  onlyValue(spec.at("boundary"), "Namespace");
-  onlyValue(spec.at("mode"), "Enforce");
-  onlyValue(spec.at("suspend"), false);
+  if (spec.at("mode").or((reader) => reader.oneOf(["Enforce", "Audit"]), "Enforce") === "Audit") {
+    throw notImplemented(spec.at("mode"), "only Enforce works");
+  }
   if (spec.at("assertions").or((list) => list.list().length > 0, false)) throw notImplemented(spec.at("assertions"));
-  const namespaceSelector = readSelector(spec.at("namespaceSelector"));
+  const namespaceSelector = readStrictSelector(spec.at("namespaceSelector"));
   if (isEmpty(namespaceSelector)) {
     throw spec
       .at("namespaceSelector")
       .wrong("a selector with at least one label, such as matchLabels: {tierwall.io/segment: shop}");
   }
+  const boundary = spec.at("boundary").or((reader) => reader.oneOf(BOUNDARIES), "Namespace");
+  const policyTypes = readPolicyTypes(spec.at("policyTypes"));
   const tiers = spec.at("tiers").or((list) => list.each(readTier), []);
-  const names = tiers.map(({ name }) => name);
-  const twice = names.findIndex((name, index) => names.indexOf(name) !== index);
-  if (twice >= 0) throw new ReadError(`spec.tiers[${twice}].name`, `tier "${names[twice] ?? ""}" is declared twice`);
+  checkNames(tiers);
   checkTierPeers(tiers);
+  checkDirections(tiers, policyTypes);
+  checkHomes(tiers, boundary);
   return {
     namespaceSelector,
-    policyTypes: readPolicyTypes(spec.at("policyTypes")),
+    boundary,
+    policyTypes,
     defaultDeny: spec.at("defaultDeny").or((reader) => reader.oneOf(["AllPods", "TierPods"]), "AllPods"),
     dns: spec.at("dns").or((reader) => reader.oneOf(["Allow", "Deny"]), "Allow"),
     quarantine: readQuarantineLabel(spec.at("quarantineLabel")),
+    suspend: spec.at("suspend").or((reader) => reader.flag(), false),
     tiers,
   };
 }
 
 function readPolicyTypes(types: Reader): readonly Direction[] {
-  const readType = (type: Reader): Direction => type.oneOf(["Ingress", "Egress"]);
-  const listed = new Set(types.or((list) => list.each(readType), ["Ingress", "Egress"]));
-  // Taking one direction away needs an order of writes of its own (default part first), which is not there yet.
-  if (listed.size < 2)
-    throw new NotImplementedError(
-      types.path,
-      "this version always controls both: write [Ingress, Egress] or leave it out",
-    );
-  return ["Ingress", "Egress"];
+  const readType = (type: Reader): Direction => type.oneOf(DIRECTIONS);
+  const listed = types.or((list) => list.each(readType), DIRECTIONS);
+  if (listed.length === 0) throw types.wrong("a list of Ingress, Egress or both; leave it out for both");
+  return DIRECTIONS.filter((direction) => listed.includes(direction));
 }
 
 function readQuarantineLabel(label: Reader): QuarantineLabel | undefined {
   const text = label.or((reader) => reader.text(), DEFAULT_QUARANTINE_LABEL);
   if (text === "") return undefined;
   const equals = text.indexOf("=");
-  return equals < 0 ? { key: text, value: undefined } : { key: text.slice(0, equals), value: text.slice(equals + 1) };
+  const key = equals < 0 ? text : text.slice(0, equals);
+  const value = equals < 0 ? undefined : text.slice(equals + 1);
+  if (!isLabelKey(key) || !isLabelValue(value ?? "")) {
+    throw label.wrong("a label key, a label as key=value, or the empty string to turn quarantine off");
+  }
+  return { key, value };
 }
 
-function readTier(tier: Reader): Tier {
-  tier.onlyKeys(["name", "podSelector", "namespaceSelector", "ingress", "egress"]);
-  const name = tier.at("name").text();
-  if (tier.at("namespaceSelector").present) throw notImplemented(tier.at("namespaceSelector"));
-  return {
-    name,
-    podSelector: tier.at("podSelector").or(readSelector, { matchLabels: { tier: name } }),
-    ingress: tier.at("ingress").or((list) => list.each((rule) => readRule(rule, "from")), []),
-    egress: tier.at("egress").or((list) => list.each((rule) => readRule(rule, "to")), []),
-  };
-}
-
-function readRule(rule: Reader, side: "from" | "to"): TierRule {
-  rule.onlyKeys([side, "ports"]);
-  const peers = rule.at(side).list().map(readTierPeer);
-  // Templates produce empty lists by accident, and NetworkPolicy reads them as "any".
-  if (peers.length === 0)
-    throw rule.at(side).wrong("a list with at least one peer; for no restriction write [{anywhere: {}}]");
-  if (peers.length > 1 && peers.some(({ kind }) => kind === "anywhere")) {
-    throw new ReadError(rule.at(side).path, "anywhere must be the rule's only peer");
-  }
-  const ports = rule.at("ports").maybe((list) => list.each(readTierPort));
-  if (ports?.length === 0) throw rule.at("ports").wrong("a list with at least one port; leave it out for every port");
-  return { peers, ports: ports ?? "any" };
-}
-
-function readTierPeer(peer: Reader): TierPeer {
-  peer.onlyKeys(["tier", "podSelector", "namespaceSelector", "ipBlock", "anywhere", "kubeAPIServer", "nodes"]);
-  for (const later of ["kubeAPIServer", "nodes"]) {
-    if (peer.at(later).present) throw notImplemented(peer.at(later));
-  }
-  const podSelector = peer.at("podSelector").maybe(readSelector);
-  const namespaceSelector = peer.at("namespaceSelector").maybe(readSelector);
-  const kinds: TierPeer[] = [];
-  const tier = peer.at("tier").maybe((reader) => reader.text());
-  if (tier !== undefined) kinds.push({ kind: "tier", tier });
-  if (podSelector !== undefined || namespaceSelector !== undefined) {
-    kinds.push({ kind: "pods", ...(podSelector && { podSelector }), ...(namespaceSelector && { namespaceSelector }) });
-  }
-  const ipBlock = peer.at("ipBlock").maybe(readIPBlock);
-  if (ipBlock !== undefined) kinds.push({ kind: "ipBlock", ipBlock });
-  if (peer.at("anywhere").present) kinds.push({ kind: "anywhere" });
-  const [only, second] = kinds;
-  if (only === undefined || second !== undefined) {
-    throw peer.wrong("exactly one of tier, podSelector and/or namespaceSelector, ipBlock, anywhere");
-  }
-  return only;
-}
-
-function readTierPort(port: Reader): TierPort {
-  const { protocol = "TCP", port: number, endPort } = readPort(port);
-  if (number === undefined) throw port.at("port").wrong("a port number or the name of a container port");
-  return { protocol, port: number, ...(endPort !== undefined && { endPort }) };
+/** @throws ReadError for a name that two tiers have */
+function checkNames(tiers: readonly Tier[]): void {
+  const names = tiers.map(({ name }) => name);
+  const twice = names.findIndex((name, index) => names.indexOf(name) !== index);
+  if (twice >= 0) throw new ReadError(`spec.tiers[${twice}].name`, `tier "${names[twice] ?? ""}" is declared twice`);
 }
 
 /** @throws ReadError for a rule that names a tier nobody declares */
 function checkTierPeers(tiers: readonly Tier[]): void {
   const names = tiers.map(({ name }) => name);
   tiers.forEach((tier, tierIndex) => {
-    for (const [direction, side] of [
-      ["ingress", "from"],
-      ["egress", "to"],
-    ] as const) {
+    for (const [direction, side] of SIDES) {
       tier[direction].forEach(({ peers }, ruleIndex) =>
         peers.forEach((peer, peerIndex) => {
           if (peer.kind !== "tier" || names.includes(peer.tier)) return;
@@ -181,15 +144,29 @@ function checkTierPeers(tiers: readonly Tier[]): void {
   });
 }
 
+/** @throws ReadError for a rule in a direction that the policy leaves alone: it could not do anything */
+function checkDirections(tiers: readonly Tier[], policyTypes: readonly Direction[]): void {
+  for (const [index, tier] of tiers.entries()) {
+    for (const [field, , direction] of SIDES) {
+      if (tier[field].length === 0 || policyTypes.includes(direction)) continue;
+      const path = `spec.tiers[${index}].${field}`;
+      throw new ReadError(path, `policyTypes does not list ${direction}: add it there, or take the rules out`);
+    }
+  }
+}
+
+/** @throws ReadError for a tier that narrows where it lives while it lives in one namespace anyway */
+function checkHomes(tiers: readonly Tier[], boundary: SegmentPolicySpec["boundary"]): void {
+  const index = tiers.findIndex(({ namespaceSelector }) => namespaceSelector !== undefined);
+  if (boundary === "Segment" || index < 0) return;
+  throw new ReadError(`spec.tiers[${index}].namespaceSelector`, "needs boundary: Segment");
+}
+
 function readStatus(status: Reader): SegmentPolicyStatus {
   return {
     observedGeneration: status.at("observedGeneration").or((reader) => reader.integer(), -1),
     conditions: status.at("conditions").or((list) => list.each(readCondition), []),
   };
-}
-
-function onlyValue(field: Reader, value: string | boolean): void {
-  if (field.present && field.value !== value) throw notImplemented(field, `only ${JSON.stringify(value)} works`);
 }
 
 function notImplemented(field: Reader, hint = "leave it out"): NotImplementedError {

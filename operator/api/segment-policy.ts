@@ -16,11 +16,16 @@ export interface SegmentPolicy {
 
 export interface SegmentPolicySpec {
   readonly namespaceSelector: LabelSelector;
+  /** `Namespace`: each matching namespace is a segment of its own. `Segment`: tiers span all of them. */
+  readonly boundary: "Namespace" | "Segment";
+  /** At least one, in the order Ingress, Egress. No tier has a rule in another direction. */
   readonly policyTypes: readonly Direction[];
   readonly defaultDeny: "AllPods" | "TierPods";
   readonly dns: "Allow" | "Deny";
   /** `undefined` = off. */
   readonly quarantine: QuarantineLabel | undefined;
+  /** Nothing is written but the status. */
+  readonly suspend: boolean;
   readonly tiers: readonly Tier[];
 }
 
@@ -33,6 +38,8 @@ export interface QuarantineLabel {
 export interface Tier {
   readonly name: string;
   readonly podSelector: LabelSelector;
+  /** Only with `boundary: Segment`: where in the segment the tier lives. Absent = in all its namespaces. */
+  readonly namespaceSelector?: LabelSelector;
   readonly ingress: readonly TierRule[];
   readonly egress: readonly TierRule[];
 }
@@ -49,7 +56,11 @@ export type TierPeer =
   | { readonly kind: "tier"; readonly tier: string }
   | { readonly kind: "pods"; readonly podSelector?: LabelSelector; readonly namespaceSelector?: LabelSelector }
   | { readonly kind: "ipBlock"; readonly ipBlock: IPBlock }
-  | { readonly kind: "anywhere" };
+  | { readonly kind: "anywhere" }
+  /** Egress only: where the API server answers. */
+  | { readonly kind: "kubeAPIServer" }
+  /** The addresses of the nodes that `selector` selects. */
+  | { readonly kind: "nodes"; readonly selector: LabelSelector };
 
 export interface TierPort {
   readonly protocol: Protocol;
@@ -64,7 +75,14 @@ export interface SegmentPolicyStatus {
   readonly namespaces?: { readonly matched: number; readonly applied: number; readonly summary: string };
   readonly networkPolicies?: number;
   readonly nodes?: NodeSummary;
-  readonly tiers?: readonly { readonly name: string; readonly pods: number }[];
+  readonly tiers?: readonly TierCount[];
+  readonly untieredPods?: number;
+  readonly quarantinedPods?: number;
+}
+
+export interface TierCount {
+  readonly name: string;
+  readonly pods: number;
 }
 
 export interface NodeSummary {

@@ -50,12 +50,17 @@ export interface Resources {
   readonly memory: string;
 }
 
-export interface Timings extends Pick<EnforcerSettings, "leaversMs" | "driftCheckMs" | "streamSilenceMs"> {
+export interface Timings extends Pick<
+  EnforcerSettings,
+  "leaversMs" | "driftCheckMs" | "diskCopyMs" | "streamSilenceMs"
+> {
   readonly heartbeatMs: number;
   /** How long a newcomer among the nodes may take to confirm before the segment counts as degraded. */
   readonly confirmGraceMs: number;
   /** The same for a Node that has just joined the cluster. */
   readonly newNodeGraceMs: number;
+  /** How long the enforcers may take to clear their nodes once they are not wanted any more. */
+  readonly retireMs: number;
 }
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -89,10 +94,12 @@ export const DEFAULT_SETTINGS: Settings = {
   timings: {
     leaversMs: DEFAULT_ENFORCER_SETTINGS.leaversMs,
     driftCheckMs: DEFAULT_ENFORCER_SETTINGS.driftCheckMs,
+    diskCopyMs: DEFAULT_ENFORCER_SETTINGS.diskCopyMs,
     streamSilenceMs: DEFAULT_ENFORCER_SETTINGS.streamSilenceMs,
     heartbeatMs: 15_000,
     confirmGraceMs: 30_000,
     newNodeGraceMs: 300_000,
+    retireMs: 120_000,
   },
 };
 
@@ -126,7 +133,7 @@ export function readSettings(file: Reader): Settings {
 /** What of the settings travels to the enforcers. */
 export function enforcerSettings(settings: Settings): EnforcerSettings {
   const { nodeTraffic, establishedFlows, failClosed, connmark, backend, timings } = settings;
-  const { leaversMs, driftCheckMs, streamSilenceMs } = timings;
+  const { leaversMs, driftCheckMs, diskCopyMs, streamSilenceMs } = timings;
   return {
     nodeTraffic,
     establishedFlows,
@@ -135,6 +142,7 @@ export function enforcerSettings(settings: Settings): EnforcerSettings {
     backend,
     leaversMs,
     driftCheckMs,
+    diskCopyMs,
     streamSilenceMs,
   };
 }

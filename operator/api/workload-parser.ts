@@ -3,6 +3,9 @@ import type { Protocol } from "./network-policy.ts";
 import { Reader } from "./reader.ts";
 import type { NamedPort, Namespace, Node, Pod } from "./workload.ts";
 
+/** Those that packets carry; the others are names. */
+const NODE_ADDRESS_TYPES: ReadonlySet<unknown> = new Set(["InternalIP", "ExternalIP"]);
+
 /** @throws ReadError */
 export function readPod(object: unknown): Pod {
   const root = new Reader(object);
@@ -73,15 +76,19 @@ export function readNode(object: unknown): Node {
   const root = new Reader(object);
   const meta = root.at("metadata");
   const labels: Labels = meta.at("labels").or((reader) => reader.texts(), {});
-  const conditions = root.at("status").or((status) => status.at("conditions").or((list) => list.list(), []), []);
+  const statusList = (key: string) =>
+    root.at("status").or((status) => status.at(key).or((list) => list.list(), []), []);
+  const ofNetwork = statusList("addresses").filter((entry) => NODE_ADDRESS_TYPES.has(entry.at("type").value));
   return {
     name: meta.at("name").text(),
     uid: meta.at("uid").text(),
     labels,
-    ready: conditions.some(
+    ready: statusList("conditions").some(
       (condition) => condition.at("type").value === "Ready" && condition.at("status").value === "True",
     ),
     operatingSystem: labels["kubernetes.io/os"] ?? "linux",
+    addresses: ofNetwork.map((entry) => entry.at("address").text()),
+    podCIDRs: root.at("spec").or((spec) => spec.at("podCIDRs").or((list) => list.each((item) => item.text()), []), []),
     createdAt: Date.parse(meta.at("creationTimestamp").or((reader) => reader.text(), "")) || 0,
   };
 }

@@ -39,6 +39,9 @@ export interface Node {
   readonly labels: Labels;
   readonly ready: boolean;
   readonly operatingSystem: string;
+  /** Of `status.addresses`, types InternalIP and ExternalIP. */
+  readonly addresses: readonly string[];
+  readonly podCIDRs: readonly string[];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
 }

@@ -1,30 +1,31 @@
-import { bothSelectors, canonicalSelector, compare, type LabelSelector } from "../api/label-selector.ts";
-import type { Direction, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec } from "../api/network-policy.ts";
-import type { QuarantineLabel, SegmentPolicySpec, Tier, TierPeer, TierRule } from "../api/segment-policy.ts";
-import type { DnsFacts, Facts } from "./facts.ts";
-import type { Part, PartIdentity } from "./part.ts";
+import { canonicalSelector, compare, type LabelSelector } from "../api/label-selector.ts";
+import type { Direction, NetworkPolicySpec } from "../api/network-policy.ts";
+import type { QuarantineLabel, SegmentPolicySpec, Tier } from "../api/segment-policy.ts";
+import { dnsRule, draftPorts, draftRule, joined, ofRules, type Drafts } from "./draft-rules.ts";
+import type { Facts } from "./facts.ts";
+import type { Gap, Part, PartIdentity } from "./part.ts";
 import { partName } from "./part-name.ts";
-import { canonicalRules, type DraftRule } from "./rules.ts";
+import { canonicalRules, distinct, type DraftRule } from "./rules.ts";
+import { outsideQuarantine, SegmentPeers } from "./segment-peers.ts";
 
 const DIRECTIONS: readonly Direction[] = ["Ingress", "Egress"];
+const NOTHING = ofRules();
 
 /**
- * The NetworkPolicies that hold SegmentPolicy `policy` in one namespace, in the order of roll-out. Deterministic: equal
- * policies give byte-identical parts, whatever the order of their tiers, rules, peers and ports.
+ * The NetworkPolicies that hold SegmentPolicy `policy` in its namespaces, in the order of roll-out. Deterministic:
+ * equal policies give byte-identical parts, whatever the order of their tiers, rules, peers and ports.
  *
  * - `quarantine` cuts pods that carry the quarantine label off, in both directions;
  * - one part per tier holds its own rules, the mirror image of every rule of any tier that names it, and DNS;
  * - `default` denies the rest (`defaultDeny: AllPods`), DNS excepted.
  */
 export function compile(policy: string, spec: SegmentPolicySpec, facts: Facts): readonly Part[] {
-  const dns = spec.dns === "Allow" ? dnsRules(facts.dns) : [];
-  const tierSelectors = new Map(
-    spec.tiers.map((tier) => [tier.name, outsideQuarantine(tier.podSelector, spec.quarantine)]),
-  );
+  const segment = new SegmentPeers(spec, facts.excludedNamespaces);
+  const dns = spec.dns === "Allow" ? dnsRule(facts.dns) : NOTHING;
   const tiers = [...spec.tiers].toSorted((a, b) => compare(a.name, b.name));
   return [
     ...quarantinePart(policy, spec.quarantine),
-    ...tiers.map((tier) => tierPart(policy, spec, tier, tierSelectors, dns)),
+    ...tiers.map((tier) => tierPart(policy, spec, tier, segment, facts, dns)),
     ...defaultPart(policy, spec, dns),
   ];
 }
@@ -35,27 +36,35 @@ function quarantinePart(policy: string, quarantine: QuarantineLabel | undefined)
   const podSelector: LabelSelector =
     value === undefined ? { matchExpressions: [{ key, operator: "Exists" }] } : { matchLabels: { [key]: value } };
   // Both directions, whatever `policyTypes` says: quarantine is not a rule of the segment but its emergency brake.
-  return [part({ policy, kind: "quarantine", podSelector }, ["Ingress", "Egress"], [], [])];
+  return [part({ policy, kind: "quarantine", podSelector }, ["Ingress", "Egress"], NOTHING, NOTHING)];
 }
 
 function tierPart(
   policy: string,
   spec: SegmentPolicySpec,
   tier: Tier,
-  selectors: ReadonlyMap<string, LabelSelector>,
-  dns: readonly DraftRule[],
+  segment: SegmentPeers,
+  facts: Facts,
+  dns: Drafts,
 ): Part {
-  const own = (rule: TierRule): DraftRule => ({ peers: draftPeers(rule, selectors), ports: draftPorts(rule) });
-  const ingress = [...tier.ingress.map(own), ...mirrors(spec.tiers, "egress", tier.name, selectors)];
-  const egress = [...tier.egress.map(own), ...mirrors(spec.tiers, "ingress", tier.name, selectors), ...dns];
-  const podSelector = selectorOf(tier.name, selectors);
-  return part({ policy, kind: "tier", tier: tier.name, podSelector }, spec.policyTypes, ingress, egress);
+  const ingress = joined([
+    ...tier.ingress.map((rule) => draftRule("ingress", rule, segment, facts)),
+    mirrors(spec.tiers, "egress", tier.name, segment),
+  ]);
+  const egress = joined([
+    ...tier.egress.map((rule) => draftRule("egress", rule, segment, facts)),
+    mirrors(spec.tiers, "ingress", tier.name, segment),
+    dns,
+  ]);
+  const podSelector = segment.podsOf(tier.name);
+  const made = part({ policy, kind: "tier", tier: tier.name, podSelector }, spec.policyTypes, ingress, egress);
+  return { ...made, ...(tier.namespaceSelector && { livesIn: canonicalSelector(tier.namespaceSelector) }) };
 }
 
-function defaultPart(policy: string, spec: SegmentPolicySpec, dns: readonly DraftRule[]): readonly Part[] {
+function defaultPart(policy: string, spec: SegmentPolicySpec, dns: Drafts): readonly Part[] {
   if (spec.defaultDeny === "TierPods") return [];
   const podSelector = outsideQuarantine({}, spec.quarantine);
-  return [part({ policy, kind: "default", podSelector }, spec.policyTypes, [], dns)];
+  return [part({ policy, kind: "default", podSelector }, spec.policyTypes, NOTHING, dns)];
 }
 
 /**
@@ -66,96 +75,41 @@ function mirrors(
   tiers: readonly Tier[],
   direction: "ingress" | "egress",
   named: string,
-  selectors: ReadonlyMap<string, LabelSelector>,
-): readonly DraftRule[] {
-  return tiers.flatMap((tier) =>
+  segment: SegmentPeers,
+): Drafts {
+  const rules = tiers.flatMap((tier) =>
     tier[direction]
       .filter(({ peers }) => peers.some((peer) => peer.kind === "tier" && peer.tier === named))
-      .map((rule): DraftRule => ({
-        peers: [{ podSelector: selectorOf(tier.name, selectors) }],
-        ports: draftPorts(rule),
-      })),
+      .map((rule): DraftRule => ({ peers: [segment.peerOf(tier.name)], ports: draftPorts(rule) })),
   );
+  return ofRules(...rules);
 }
 
-/** `anywhere` is no peer of a NetworkPolicy but the absence of peers. */
-function draftPeers({ peers }: TierRule, selectors: ReadonlyMap<string, LabelSelector>): DraftRule["peers"] {
-  const restricted = peers.filter((peer) => peer.kind !== "anywhere");
-  return restricted.length < peers.length ? "any" : restricted.map((peer) => networkPolicyPeer(peer, selectors));
-}
-
-function networkPolicyPeer(
-  peer: Exclude<TierPeer, { readonly kind: "anywhere" }>,
-  selectors: ReadonlyMap<string, LabelSelector>,
-): NetworkPolicyPeer {
-  switch (peer.kind) {
-    case "tier":
-      return { podSelector: selectorOf(peer.tier, selectors) };
-    case "pods": {
-      const { podSelector, namespaceSelector } = peer;
-      return {
-        ...(podSelector && { podSelector: canonicalSelector(podSelector) }),
-        ...(namespaceSelector && { namespaceSelector: canonicalSelector(namespaceSelector) }),
-      };
-    }
-    case "ipBlock": {
-      const { cidr, except = [] } = peer.ipBlock;
-      return { ipBlock: { cidr, ...(except.length > 0 && { except: [...new Set(except)].toSorted() }) } };
-    }
-  }
-}
-
-/** @throws Error for an undeclared tier: parsing has refused those, so it is a bug here */
-function selectorOf(tier: string, selectors: ReadonlyMap<string, LabelSelector>): LabelSelector {
-  const selector = selectors.get(tier);
-  if (selector === undefined) throw new Error(`tier ${tier} is not declared`);
-  return selector;
-}
-
-/** NetworkPolicies only add up, so a quarantined pod is cut off only if every other selector leaves it out. */
-function outsideQuarantine(selector: LabelSelector, quarantine: QuarantineLabel | undefined): LabelSelector {
-  if (quarantine === undefined) return canonicalSelector(selector);
-  const { key, value } = quarantine;
-  return bothSelectors(selector, {
-    matchExpressions: [
-      value === undefined ? { key, operator: "DoesNotExist" } : { key, operator: "NotIn", values: [value] },
-    ],
-  });
-}
-
-function dnsRules({ peers, ports }: DnsFacts): readonly DraftRule[] {
-  const protocols = ["TCP", "UDP"] as const;
-  // Nobody to ask yet: no rule at all, since one without peers would allow everyone.
-  if (peers.length === 0 || ports.length === 0) return [];
-  return [
-    { peers, ports: ports.flatMap((port) => protocols.map((protocol): NetworkPolicyPort => ({ protocol, port }))) },
-  ];
-}
-
-function draftPorts({ ports }: TierRule): DraftRule["ports"] {
-  return ports === "any"
-    ? "any"
-    : ports.map(({ protocol, port, endPort }) => ({ protocol, port, ...(endPort !== undefined && { endPort }) }));
-}
-
-function part(
-  identity: PartIdentity,
-  policyTypes: readonly Direction[],
-  ingress: readonly DraftRule[],
-  egress: readonly DraftRule[],
-): Part {
+function part(identity: PartIdentity, policyTypes: readonly Direction[], ingress: Drafts, egress: Drafts): Part {
+  const controlled = DIRECTIONS.filter((direction) => policyTypes.includes(direction));
+  const into = controlled.includes("Ingress") ? ingress : NOTHING;
+  const outOf = controlled.includes("Egress") ? egress : NOTHING;
   const spec: NetworkPolicySpec = {
     podSelector: identity.podSelector,
-    policyTypes: DIRECTIONS.filter((direction) => policyTypes.includes(direction)),
-    ingress: policyTypes.includes("Ingress") ? canonicalRules(ingress).map((rule) => sided(rule, "from")) : [],
-    egress: policyTypes.includes("Egress") ? canonicalRules(egress).map((rule) => sided(rule, "to")) : [],
+    policyTypes: controlled,
+    ingress: canonicalRules(into.rules).map((rule) => sided(rule, "from")),
+    egress: canonicalRules(outOf.rules).map((rule) => sided(rule, "to")),
   };
+  const { kind, tier } = identity;
   return {
     name: partName(identity),
-    kind: identity.kind,
-    ...(identity.tier !== undefined && { tier: identity.tier }),
+    kind,
+    ...(tier !== undefined && { tier }),
     spec,
+    gaps: canonicalGaps([...into.gaps, ...outOf.gaps]),
+    concerns: distinct([...into.concerns, ...outOf.concerns]),
   };
+}
+
+function canonicalGaps(gaps: readonly Gap[]): readonly Gap[] {
+  const canonical = (gap: Gap): Gap =>
+    gap.ports === undefined || gap.ports === "any" ? gap : { ...gap, ports: distinct(gap.ports) };
+  return distinct(gaps.map(canonical));
 }
 
 function sided(rule: DraftRule, side: "from" | "to") {

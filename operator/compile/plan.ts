@@ -1,7 +1,8 @@
 import { canonicalJson } from "../api/canonical-json.ts";
 import { compare } from "../api/label-selector.ts";
 import { MANAGED_BY_LABEL, PART_LABEL, POLICY_LABEL, TIER_LABEL, type Labels, type ObjectMeta } from "../api/meta.ts";
-import { generatedFrom, type NetworkPolicy } from "../api/network-policy.ts";
+import { generatedFrom, type Direction, type NetworkPolicy } from "../api/network-policy.ts";
+import { opening, rounds, type Update, type Upsert } from "./gradual.ts";
 import { ROLL_OUT, type Part, type PartKind } from "./part.ts";
 
 /** The SegmentPolicy as the owner of what is generated from it. */
@@ -13,7 +14,8 @@ export interface Owner {
 /** One write to the API server, in the order in which they have to happen. */
 export type Step =
   | { readonly action: "create"; readonly part: Part }
-  | { readonly action: "update"; readonly part: Part; readonly uid: string }
+  /** Without `uid`: the object that an earlier step creates. */
+  | { readonly action: "update"; readonly part: Part; readonly uid: string | undefined }
   | { readonly action: "delete"; readonly name: string; readonly uid: string };
 
 export interface Plan {
@@ -25,21 +27,60 @@ export interface Plan {
 /**
  * What has to be written so that one namespace holds exactly `parts` of `owner`. `observed` are all the namespace's
  * NetworkPolicies. Upserts come first, in the order of roll-out; what is no longer wanted goes last, the other way
- * round: so a connection allowed before and after is never denied in between.
+ * round: so a connection allowed before and after is never denied in between. Where tiers let go of a direction,
+ * `default` lets go of it before them: else it alone would govern their pods for a moment, and it allows nothing.
  */
 export function plan(owner: Owner, parts: readonly Part[], observed: readonly NetworkPolicy[]): Plan {
   const byName = new Map(observed.map((policy) => [policy.metadata.name, policy]));
   const wanted = new Set(parts.map(({ name }) => name));
-  const steps: Step[] = [];
+  const upserts: Upsert[] = [];
   const conflicts: string[] = [];
   for (const part of parts.toSorted((a, b) => ROLL_OUT[a.kind] - ROLL_OUT[b.kind])) {
     const found = byName.get(part.name);
-    if (found === undefined) steps.push({ action: "create", part });
+    if (found === undefined) upserts.push({ action: "create", part });
     else if (!isOurs(found, owner)) conflicts.push(part.name);
-    else if (!holds(found, part, owner)) steps.push({ action: "update", part, uid: found.metadata.uid });
+    else if (!holds(found, part, owner)) upserts.push({ action: "update", part, found });
   }
-  const leftovers = observed.filter((policy) => !wanted.has(policy.metadata.name) && isOurs(policy, owner));
-  return { steps: [...steps, ...removal(leftovers)], conflicts };
+  const ours = observed.filter((policy) => isOurs(policy, owner));
+  const leftovers = ours.filter(({ metadata }) => !wanted.has(metadata.name));
+  const controlled = parts.find(({ kind }) => kind !== "quarantine")?.spec.policyTypes ?? [];
+  return { steps: inOrder(upserts, leftovers, ours, controlled), conflicts };
+}
+
+function inOrder(
+  upserts: readonly Upsert[],
+  leftovers: readonly NetworkPolicy[],
+  ours: readonly NetworkPolicy[],
+  controlled: readonly Direction[],
+): readonly Step[] {
+  const of = (kind: PartKind) => upserts.filter(({ part }) => part.kind === kind);
+  const tiers = of("tier");
+  const lost = new Set(
+    tiers.filter(isUpdate).flatMap(({ part, found }) => lacking(found.spec.policyTypes, part.spec.policyTypes)),
+  );
+  const inTheWay = ({ spec }: NetworkPolicy) => spec.policyTypes.some((direction) => lost.has(direction));
+  const kept = of("default").filter(isUpdate).filter(({ found }) => inTheWay(found));
+  // It lets go at once, unless it is to gain a direction as well: that it may not have before the tiers have it.
+  const atOnce = kept.filter(({ part, found }) => lacking(part.spec.policyTypes, found.spec.policyTypes).length === 0);
+  const opened = [
+    ...kept.filter((update) => !atOnce.includes(update)).map(({ found }) => found),
+    ...leftovers.filter((policy) => kindOf(policy) === "default" && inTheWay(policy)),
+  ]
+    .map((found) => opening(found, "default", lost))
+    .filter(({ part, found }) => canonicalJson(part.spec) !== canonicalJson(found.spec));
+  const governing = ours.filter((policy) => kindOf(policy) !== "quarantine");
+  const oldTiers = leftovers.filter((policy) => kindOf(policy) === "tier");
+  const { widen, settle } = rounds(tiers, oldTiers, governing, controlled);
+  return [
+    ...[...atOnce, ...opened, ...of("quarantine"), ...widen].map(stepOf),
+    // An object made a moment ago has an uid that only its answer told.
+    ...settle.map((upsert): Step => {
+      const uid = isUpdate(upsert) ? upsert.found.metadata.uid : undefined;
+      return { action: "update", part: upsert.part, uid };
+    }),
+    ...of("default").filter((upsert) => !atOnce.some((update) => update === upsert)).map(stepOf),
+    ...removal(leftovers),
+  ];
 }
 
 /** Deletes of generated NetworkPolicies in the order that cuts nothing: `default` first, quarantine last. */
@@ -75,6 +116,20 @@ export function partLabels(part: Pick<Part, "kind" | "tier">, owner: Pick<Owner,
     [PART_LABEL]: part.kind,
     ...(part.tier !== undefined && { [TIER_LABEL]: part.tier }),
   };
+}
+
+function stepOf(upsert: Upsert): Step {
+  const { action, part } = upsert;
+  return action === "create" ? { action, part } : { action, part, uid: upsert.found.metadata.uid };
+}
+
+function isUpdate(upsert: Upsert): upsert is Update {
+  return upsert.action === "update";
+}
+
+/** Those of `directions` that `others` has not. */
+function lacking(directions: readonly Direction[], others: readonly Direction[]): readonly Direction[] {
+  return directions.filter((direction) => !others.includes(direction));
 }
 
 function holds(found: NetworkPolicy, part: Part, owner: Owner): boolean {

@@ -23,7 +23,7 @@ export function canonicalRules(rules: readonly DraftRule[]): readonly DraftRule[
 }
 
 /** Sorted by canonical text, duplicates gone. Members have been built with their keys in a fixed order. */
-function distinct<T>(values: readonly T[]): readonly T[] {
+export function distinct<T>(values: readonly T[]): readonly T[] {
   const byText = new Map(values.map((value) => [JSON.stringify(value), value] as const));
   return [...byText].toSorted(([a], [b]) => compare(a, b)).map(([, value]) => value);
 }

@@ -1,7 +1,7 @@
 import { selects } from "../api/label-selector.ts";
 import type { NetworkPolicy } from "../api/network-policy.ts";
 import type { SegmentNodeReport } from "../api/segment-node-parser.ts";
-import type { SegmentPolicy } from "../api/segment-policy.ts";
+import type { SegmentPolicy, SegmentPolicySpec } from "../api/segment-policy.ts";
 import type { Namespace, Node, Pod } from "../api/workload.ts";
 import type { Resolver } from "../resolve/resolver.ts";
 import type { PolicyView } from "./policy-view.ts";
@@ -18,6 +18,8 @@ export interface Work {
   policy(name: string): void;
   /** Look at a SegmentPolicy's status again. */
   status(name: string): void;
+  /** Pods of a SegmentPolicy's namespaces, or others' NetworkPolicies there, have changed: soon its status may too. */
+  counts(name: string): void;
   /** A Node came or went: its SegmentNode may have to be made. */
   node(name: string): void;
   /** The enforcers' DaemonSet, or another CNI's, has changed. */
@@ -74,6 +76,8 @@ export class ChangeRouter {
       if (policy === undefined) continue;
       for (const name of this.#view.concernedBy(policy)) this.#work.policy(name);
     }
+    // Whoever else has parts in this namespace is perhaps widened by it.
+    this.#recount((current ?? previous)?.metadata.namespace);
     this.#work.publish();
   }
 
@@ -92,11 +96,13 @@ export class ChangeRouter {
   pod({ previous, current }: Turn<Pod>): void {
     if (current !== undefined) this.#resolver.setPod(current);
     else if (previous !== undefined) this.#resolver.deletePod(previous.namespace, previous.name, previous.uid);
+    if (!countsTheSame(previous, current)) this.#recount((current ?? previous)?.namespace);
     this.#work.publish();
   }
 
   node({ previous, current }: Turn<Node>): void {
     const name = (current ?? previous)?.name;
+    if (!sameNetwork(previous, current)) this.#nodeAddresses([previous, current].filter((node) => node !== undefined));
     if (name === undefined || (previous?.uid === current?.uid && previous?.ready === current?.ready)) return;
     this.#work.node(name);
     for (const policy of this.#segmentNodes.get(name)?.status.policies ?? []) this.#work.status(policy.name);
@@ -111,10 +117,40 @@ export class ChangeRouter {
     this.#work.enforcers();
   }
 
-  /** The address of the cluster's DNS is in every segment. */
+  /** The addresses of the cluster's DNS and of the API server may be in every segment. */
   facts(): void {
     for (const name of this.#segmentPolicies.keys()) this.#work.policy(name);
   }
+
+  #recount(namespace: string | undefined): void {
+    for (const name of namespace === undefined ? [] : this.#view.ownersIn(namespace)) this.#work.counts(name);
+  }
+
+  /** To those whose rules name the node, as it was or as it is. */
+  #nodeAddresses(nodes: readonly Node[]): void {
+    for (const { metadata, verdict } of this.#segmentPolicies.values()) {
+      if (verdict.accepted && namesNode(verdict.spec, nodes)) this.#work.policy(metadata.name);
+    }
+  }
+}
+
+function namesNode({ tiers }: SegmentPolicySpec, nodes: readonly Node[]): boolean {
+  const rules = tiers.flatMap(({ ingress, egress }) => [...ingress, ...egress]);
+  return rules.some(({ peers }) =>
+    peers.some((peer) => peer.kind === "nodes" && nodes.some(({ labels }) => selects(peer.selector, labels))),
+  );
+}
+
+/** Whether packets of a node look as before, and the same selectors name it. */
+function sameNetwork(a: Node | undefined, b: Node | undefined): boolean {
+  const text = (node: Node | undefined) => JSON.stringify([node?.addresses, node?.podCIDRs, node?.labels]);
+  return text(a) === text(b);
+}
+
+/** Whether a pod is of the same tiers as before, and stands on the same side of quarantine. */
+function countsTheSame(a: Pod | undefined, b: Pod | undefined): boolean {
+  const text = (pod: Pod | undefined) => JSON.stringify([pod?.uid, pod?.labels, pod?.finished]);
+  return text(a) === text(b);
 }
 
 /** The SegmentPolicies on whose status a change of a SegmentNode bears. */

@@ -1,12 +1,12 @@
 import type { SegmentPolicy } from "../api/segment-policy.ts";
 import type { Settings } from "../api/settings.ts";
-import { compile } from "../compile/compile.ts";
 import type { Facts } from "../compile/facts.ts";
 import type { Resolver } from "../resolve/resolver.ts";
 import type { ClusterWatch } from "./cluster-watch.ts";
-import { dnsFacts } from "./dns-facts.ts";
 import { ENFORCER_NAME } from "./enforcer-daemonset.ts";
 import { enforcementMode, type EnforcementMode } from "./enforcement-mode.ts";
+import { KnownFacts } from "./known-facts.ts";
+import { SegmentSurveyor, type Surveyed } from "./segment-surveyor.ts";
 import type { PolicyView } from "./policy-view.ts";
 
 export interface ClusterFactsOptions {
@@ -21,16 +21,32 @@ export interface ClusterFactsOptions {
 /** What follows from the local copies and the settings, worked out when it is asked for. */
 export class ClusterFacts {
   readonly #options: ClusterFactsOptions;
+  readonly #known: KnownFacts;
+  readonly #surveyor: SegmentSurveyor;
 
   constructor(options: ClusterFactsOptions) {
     this.#options = options;
+    const { watch, view, resolver, settings, namespace } = options;
+    const sources = {
+      clusterIPs: (service: string, name: string) => watch.clusterIPs(service, name),
+      apiServer: () => watch.apiServer,
+      nodes: watch.nodes.store,
+    };
+    this.#known = new KnownFacts({ sources, settings, namespace });
+    this.#surveyor = new SegmentSurveyor({
+      namespaces: watch.namespaces.store,
+      podsIn: (name) => watch.podsByNamespace.in(name),
+      policiesIn: (name) => view.observedIn(name),
+      facts: () => this.facts(),
+      problems: () => resolver.problems(),
+      excludedNamespaces: new Set([...settings.excludedNamespaces, namespace]),
+      now: () => performance.now(),
+    });
   }
 
-  /** What compile needs beside a spec, and the names of what of it is not known yet. */
-  facts(): { readonly facts: Facts; readonly unknown: readonly string[] } {
-    const { settings, watch } = this.#options;
-    const { facts, unknown } = dnsFacts(settings.dns, (namespace, name) => watch.clusterIPs(namespace, name));
-    return { facts: { dns: facts }, unknown };
+  /** What compile needs beside a spec. */
+  facts(): Facts {
+    return this.#known.facts();
   }
 
   mode(): EnforcementMode {
@@ -40,17 +56,13 @@ export class ClusterFacts {
     return enforcementMode(settings.enforcer, [...daemonSets.values()], own);
   }
 
-  /** Pods of each tier by what its NetworkPolicies select, in all namespaces of the segment. */
-  tierPods({ metadata, verdict }: SegmentPolicy): readonly { readonly name: string; readonly pods: number }[] {
-    if (!verdict.accepted) return [];
-    const { view, resolver } = this.#options;
-    const parts = compile(metadata.name, verdict.spec, this.facts().facts);
-    const namespaces = [...view.namespacesOf(metadata.name)];
-    const podsOf = (part: string) =>
-      namespaces.reduce((sum, namespace) => sum + resolver.selectedPods(namespace, part), 0);
-    return verdict.spec.tiers.map(({ name }) => {
-      const part = parts.find(({ tier }) => tier === name);
-      return { name, pods: part === undefined ? 0 : podsOf(part.name) };
-    });
+  /** What is to be said of a segment's pods and of others' NetworkPolicies on them. */
+  survey(policy: SegmentPolicy): Surveyed {
+    return this.#surveyor.survey(policy);
+  }
+
+  /** The SegmentPolicy is gone. */
+  forget(policy: string): void {
+    this.#surveyor.forget(policy);
   }
 }

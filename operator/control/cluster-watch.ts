@@ -12,6 +12,7 @@ import type { Change } from "../kube/object-store.ts";
 import { Reflector } from "../kube/reflector.ts";
 import {
   DAEMON_SETS,
+  ENDPOINT_SLICES,
   NAMESPACES,
   NETWORK_POLICIES,
   NODES,
@@ -21,10 +22,13 @@ import {
   SERVICES,
   type Resource,
 } from "../kube/resource.ts";
+import type { ApiServerFacts } from "../compile/facts.ts";
 import { errorText, type Logger } from "../telemetry/logger.ts";
 import type { Versions } from "../stream/versions.ts";
+import { API_SERVER_SLICE, readApiServer } from "./api-server-facts.ts";
 import type { ChangeRouter, Turn } from "./change-router.ts";
 import { readDaemonSet, type DaemonSetSummary } from "./enforcer-reconciler.ts";
+import { PodIndex } from "./pod-index.ts";
 import type { Reachability } from "./reachability.ts";
 
 export interface ClusterWatchDeps {
@@ -51,10 +55,12 @@ export class ClusterWatch {
   readonly networkPolicies: Reflector<NetworkPolicy>;
   readonly namespaces: Reflector<Namespace>;
   readonly pods: Reflector<Pod>;
+  readonly podsByNamespace = new PodIndex();
   readonly nodes: Reflector<Node>;
   readonly daemonSets: Reflector<DaemonSetSummary>;
   readonly #deps: ClusterWatchDeps;
   readonly #services: ReadonlyMap<string, Reflector<readonly string[]>>;
+  readonly #apiServer: Reflector<ApiServerFacts | undefined>;
   readonly #all: Pick<Reflector<unknown>, "run" | "synced">[] = [];
   #router: ChangeRouter | undefined;
   #onSync: () => void = () => {};
@@ -69,9 +75,17 @@ export class ClusterWatch {
       router.networkPolicy(turn),
     );
     this.namespaces = this.#reflect(NAMESPACES, readNamespace, (router, turn) => router.namespace(turn));
-    this.pods = this.#reflect(PODS, readPod, (router, turn) => router.pod(turn));
+    this.pods = this.#reflect(PODS, readPod, (router, turn) => {
+      if (turn.current !== undefined) this.podsByNamespace.set(turn.current);
+      else if (turn.previous !== undefined) this.podsByNamespace.delete(turn.previous);
+      router.pod(turn);
+    });
     this.nodes = this.#reflect(NODES, readNode, (router, turn) => router.node(turn));
     this.daemonSets = this.#reflect(DAEMON_SETS, readDaemonSet, (router) => router.enforcers());
+    this.#apiServer = this.#reflect(ENDPOINT_SLICES, readApiServer, (router) => router.facts(), {
+      namespace: API_SERVER_SLICE.namespace,
+      fieldSelector: `metadata.name=${API_SERVER_SLICE.name}`,
+    });
     this.#services = new Map(
       services.map(({ namespace, name }) => {
         const scope = { namespace, fieldSelector: `metadata.name=${name}` };
@@ -107,6 +121,11 @@ export class ClusterWatch {
   clusterIPs(namespace: string, name: string): readonly string[] {
     const key = `${namespace}/${name}`;
     return this.#services.get(key)?.store.get(key) ?? [];
+  }
+
+  /** Where the API server answers; `undefined` while no endpoint of it is known. */
+  get apiServer(): ApiServerFacts | undefined {
+    return this.#apiServer.store.get(`${API_SERVER_SLICE.namespace}/${API_SERVER_SLICE.name}`);
   }
 
   /** Follows everything until the signal is aborted. */

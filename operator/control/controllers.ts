@@ -2,6 +2,7 @@ import { API_VERSION, STATUS_FIELD_MANAGER } from "../api/meta.ts";
 import type { Settings } from "../api/settings.ts";
 import { applyStatus } from "../kube/apply.ts";
 import type { ApiClient } from "../kube/client.ts";
+import type { EventRecorder } from "../kube/events.ts";
 import { SEGMENT_POLICIES } from "../kube/resource.ts";
 import type { WorkQueue } from "../kube/work-queue.ts";
 import type { Resolver } from "../resolve/resolver.ts";
@@ -10,6 +11,7 @@ import type { ClusterFacts } from "./cluster-facts.ts";
 import type { ClusterWatch } from "./cluster-watch.ts";
 import { EnforcerReconciler } from "./enforcer-reconciler.ts";
 import { ENFORCER_NAME } from "./enforcer-daemonset.ts";
+import { EnforcerRetirement } from "./enforcer-retirement.ts";
 import { NetworkPolicyApi } from "./network-policy-api.ts";
 import type { PolicyAnnouncer } from "./policy-announcer.ts";
 import type { PolicyView } from "./policy-view.ts";
@@ -27,6 +29,7 @@ export interface ControllersOptions extends QueueDeps {
   readonly resolver: Resolver;
   readonly publisher: () => Publisher;
   readonly announcer: PolicyAnnouncer;
+  readonly events: EventRecorder;
   readonly settings: Settings;
   readonly namespace: string;
   readonly advertise: string | undefined;
@@ -34,8 +37,8 @@ export interface ControllersOptions extends QueueDeps {
 }
 
 const ENFORCERS_KEY = "daemonset";
-/** The enforcers' DaemonSet is compared with the operator's own Deployment this often. */
-const ENFORCERS_RECHECK_MS = 60_000;
+/** Pods come and go in crowds: their counts are looked at once for all of them. */
+const COUNTS_AFTER_MS = 1_000;
 
 /** The reconcilers with their queues, and what they tell each other. */
 export class Controllers implements Work {
@@ -55,8 +58,8 @@ export class Controllers implements Work {
     this.#policies = controllerQueue("segmentpolicy", 4, (name) => done(policies.reconcile(name)), options);
     this.#statuses = controllerQueue("status", 4, (name) => this.#reconcileStatus(name), options);
     this.#nodes = controllerQueue("segmentnode", 8, (name) => done(nodes.reconcile(name)), options);
-    const again = { requeueAfterMs: ENFORCERS_RECHECK_MS };
-    this.#enforcers = controllerQueue("enforcer", 1, () => enforcers.reconcile().then(() => again), options);
+    const again = (requeueAfterMs: number) => ({ requeueAfterMs });
+    this.#enforcers = controllerQueue("enforcer", 1, () => enforcers.reconcile().then(again), options);
   }
 
   /** From now on there is work: all caches are complete. */
@@ -83,6 +86,10 @@ export class Controllers implements Work {
 
   status(name: string): void {
     if (this.#open) this.#statuses.add(name);
+  }
+
+  counts(name: string): void {
+    if (this.#open) this.#statuses.addAfter(name, COUNTS_AFTER_MS);
   }
 
   node(name: string): void {
@@ -132,6 +139,7 @@ export class Controllers implements Work {
         },
         forgotten: (name) => {
           this.#status.forget(name);
+          facts.forget(name);
           announcer.gone(name);
         },
         driftCorrected: (policy, where, names) => announcer.drift(policy, where, names),
@@ -150,7 +158,7 @@ export class Controllers implements Work {
           publisher().flush();
           return resolver.expectedConfirmations(policy);
         },
-        tierPods: (policy) => facts.tierPods(policy),
+        survey: (policy) => facts.survey(policy),
         managed: () => facts.mode().managed,
       },
       sink: {
@@ -177,9 +185,17 @@ export class Controllers implements Work {
   }
 
   #enforcerReconciler(): EnforcerReconciler {
-    const { client, watch, facts, settings, namespace, advertise, isLeader } = this.#options;
+    const { client, watch, facts, settings, namespace, advertise, isLeader, clock, events } = this.#options;
     const current = () => watch.daemonSets.store.get(`${namespace}/${ENFORCER_NAME}`);
     const mode = () => facts.mode();
-    return new EnforcerReconciler({ client, settings, namespace, mode, current, isLeader, advertise });
+    const retirement = new EnforcerRetirement({
+      namespace,
+      pods: watch.pods.store,
+      segmentNodes: watch.segmentNodes.store,
+      limitMs: settings.timings.retireMs,
+      monotonic: () => clock.monotonic(),
+    });
+    const deps = { client, settings, namespace, mode, current, isLeader, advertise, retirement, events };
+    return new EnforcerReconciler(deps);
   }
 }

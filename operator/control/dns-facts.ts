@@ -8,16 +8,19 @@ import type { DnsFacts } from "../compile/facts.ts";
  */
 export function dnsFacts(
   { peers, ports }: Settings["dns"],
-  clusterIPs: (namespace: string, name: string) => readonly string[],
-): { readonly facts: DnsFacts; readonly unknown: readonly string[] } {
+  clusterIPs: (namespace: string, name: string) => { readonly addresses: readonly string[]; readonly stale: boolean },
+): DnsFacts {
   const unknown: string[] = [];
+  const stale: string[] = [];
   const known = peers.flatMap((entry): readonly NetworkPolicyPeer[] => {
     if (entry.kind === "peer") return [entry.peer];
-    const addresses = clusterIPs(entry.namespace, entry.name);
-    if (addresses.length === 0) unknown.push(`the address of Service ${entry.namespace}/${entry.name}`);
-    return addresses.map((address) => ({
+    const found = clusterIPs(entry.namespace, entry.name);
+    const fact = `the address of Service ${entry.namespace}/${entry.name}`;
+    if (found.addresses.length === 0) unknown.push(fact);
+    else if (found.stale) stale.push(fact);
+    return found.addresses.map((address) => ({
       ipBlock: { cidr: address.includes(":") ? `${address}/128` : `${address}/32` },
     }));
   });
-  return { facts: { peers: known, ports }, unknown };
+  return { peers: known, ports, unknown, stale };
 }

@@ -18,6 +18,8 @@ export class PolicyView {
   readonly #writes = new Map<string, Map<string, OwnWrite>>();
   /** By SegmentPolicy, the namespaces that hold (or may still hold) something generated from it. */
   readonly #namespacesOf = new Map<string, Set<string>>();
+  /** The same the other way round. */
+  readonly #ownersIn = new Map<string, Set<string>>();
   /** By SegmentPolicy, `<namespace>/<name>` of NetworkPolicies that it needs and somebody else has. */
   readonly #contested = new Map<string, ReadonlySet<string>>();
 
@@ -74,6 +76,11 @@ export class PolicyView {
     return this.#namespacesOf.get(name) ?? new Set();
   }
 
+  /** The SegmentPolicies of which a namespace holds (or may still hold) something. */
+  ownersIn(namespace: string): readonly string[] {
+    return [...(this.#ownersIn.get(namespace) ?? [])];
+  }
+
   /**
    * Remembers which names SegmentPolicy `name` cannot have, in place of those before: only a change of a stranger's
    * object can free them, and that object says nothing of who waits for it.
@@ -93,12 +100,21 @@ export class PolicyView {
 
   /** Drops what is remembered of a SegmentPolicy of which nothing is left. */
   forget(name: string): void {
+    for (const namespace of this.namespacesOf(name)) {
+      const owners = this.#ownersIn.get(namespace);
+      owners?.delete(name);
+      if (owners?.size === 0) this.#ownersIn.delete(namespace);
+    }
     this.#namespacesOf.delete(name);
     this.#contested.delete(name);
   }
 
   #remember(policy: NetworkPolicy): void {
-    for (const owner of ownersOf(policy)) memberSet(this.#namespacesOf, owner).add(policy.metadata.namespace);
+    const { namespace } = policy.metadata;
+    for (const owner of ownersOf(policy)) {
+      memberSet(this.#namespacesOf, owner).add(namespace);
+      memberSet(this.#ownersIn, namespace).add(owner);
+    }
   }
 
   #forgetWrite(namespace: string, name: string): void {

@@ -1,12 +1,14 @@
 import { canonicalJson } from "../api/canonical-json.ts";
-import { selects } from "../api/label-selector.ts";
 import type { NetworkPolicy } from "../api/network-policy.ts";
 import type { SegmentPolicy, SegmentPolicySpec } from "../api/segment-policy.ts";
 import type { Namespace } from "../api/workload.ts";
 import { compile } from "../compile/compile.ts";
 import type { Facts } from "../compile/facts.ts";
-import type { Part } from "../compile/part.ts";
+import { disagreements } from "../compile/disagreements.ts";
+import { holdLive } from "../compile/held-rules.ts";
+import { partsIn, type FactConcern, type Part } from "../compile/part.ts";
 import { controllerOf, isOurs, plan, removal, type Owner, type Plan, type Step } from "../compile/plan.ts";
+import { segmentNamespaces } from "../compile/segment-namespaces.ts";
 import type { Outcome } from "../status/policy-status.ts";
 import { errorText } from "../telemetry/logger.ts";
 import type { NetworkPolicyWriter } from "./network-policy-writer.ts";
@@ -17,8 +19,7 @@ export interface ClusterView {
   readonly segmentPolicies: ReadonlyMap<string, SegmentPolicy>;
   readonly namespaces: ReadonlyMap<string, Namespace>;
   readonly networkPolicies: PolicyView;
-  /** The facts, and names of those that are not known yet. */
-  facts(): { readonly facts: Facts; readonly unknown: readonly string[] };
+  facts(): Facts;
 }
 
 /** Where a reconcile says what it found. */
@@ -107,21 +108,22 @@ export class SegmentPolicyReconciler {
   async #hold(policy: SegmentPolicy, spec: SegmentPolicySpec): Promise<void> {
     const { name, uid, generation } = policy.metadata;
     const owner: Owner = { name, uid };
-    const { facts, unknown } = this.#cluster.facts();
-    const parts = compile(name, spec, facts);
+    const parts = compile(name, spec, this.#cluster.facts());
     const view = this.#cluster.networkPolicies;
-    const matched = this.#matching(spec);
+    const matched = this.#matching(spec, parts);
     const left = [...view.namespacesOf(name)].filter((namespace) => !matched.has(namespace) && this.#isLive(namespace));
     const planAll = (read: (namespace: string) => readonly NetworkPolicy[]): readonly NamespacePlan[] =>
-      [...matched, ...left].map((namespace) => {
-        const wanted = matched.has(namespace) ? parts : [];
-        return { namespace, ...plan(owner, wanted, read(namespace)) };
+      [...matched.keys(), ...left].map((namespace) => {
+        const live = read(namespace);
+        const named = (wanted: string) => live.find(({ metadata }) => metadata.name === wanted);
+        const wanted = (matched.get(namespace) ?? []).map((part) => holdLive(part, named(part.name)));
+        return { namespace, ...plan(owner, wanted, live) };
       });
     const plans = planAll((namespace) => view.currentIn(namespace));
     // In the same turn as the reading: a stranger's object that goes from now on brings us back.
     view.contest(name, conflictsOf(plans));
-    this.#reportDrift(policy, parts, plans);
-    const { failures, cause } = await this.#write(plans, owner);
+    if (!spec.suspend) this.#reportDrift(policy, parts, plans);
+    const { failures, cause } = await this.#write(spec.suspend ? [] : plans, owner);
     // Judged by what the watch has shown, not by what we have just written: the stream is computed from the former.
     const observed = planAll((namespace) => view.observedIn(namespace));
     const conflicts = conflictsOf(observed);
@@ -132,10 +134,16 @@ export class SegmentPolicyReconciler {
       this.#settled.set(name, { wish: canonicalJson(parts), namespaces: complete });
       this.#sink.generation(name, generation);
     }
-    const namespaces = { matched: matched.size, applied: complete.intersection(matched).size };
-    const networkPolicies = parts.length * matched.size;
+    const applied = [...matched.keys()].filter((namespace) => complete.has(namespace)).length;
     this.#sink.outcome(policy, {
-      generation, namespaces, networkPolicies, placed, conflicts, failures, unknownFacts: unknown,
+      generation,
+      namespaces: { matched: matched.size, applied },
+      networkPolicies: [...matched.values()].reduce((sum, wanted) => sum + wanted.length, 0),
+      suspended: spec.suspend,
+      placed,
+      conflicts,
+      failures,
+      ...shortcomings(spec, parts),
     });
     if (failures.length > 0) throw new ReconcileError(name, failures, cause);
   }
@@ -182,16 +190,22 @@ export class SegmentPolicyReconciler {
 
   async #execute(namespace: string, steps: readonly Step[], owner: Owner): Promise<void> {
     const view = this.#cluster.networkPolicies;
+    const uids = new Map<string, string>();
     for (const step of steps) {
       // Another replica may have taken over between two writes.
       if (!this.#isLeader()) return;
       switch (step.action) {
-        case "create":
-          view.wrote(await this.#writer.create(namespace, step.part, owner));
+        case "create": {
+          const created = await this.#writer.create(namespace, step.part, owner);
+          uids.set(created.metadata.name, created.metadata.uid);
+          view.wrote(created);
           break;
-        case "update":
-          view.wrote(await this.#writer.update(namespace, step.part, owner, step.uid));
+        }
+        case "update": {
+          const uid = step.uid ?? uids.get(step.part.name) ?? "";
+          view.wrote(await this.#writer.update(namespace, step.part, owner, uid));
           break;
+        }
         case "delete":
           await this.#writer.remove(namespace, step.name, step.uid);
           view.removed(namespace, step.name, step.uid);
@@ -200,12 +214,12 @@ export class SegmentPolicyReconciler {
     }
   }
 
-  #matching(spec: SegmentPolicySpec): ReadonlySet<string> {
-    const matched = [...this.#cluster.namespaces.values()].filter(
-      ({ name, labels, terminating }) =>
-        !terminating && !this.#excluded.has(name) && selects(spec.namespaceSelector, labels),
+  /** By namespace of the segment, the parts that live in it. */
+  #matching(spec: SegmentPolicySpec, parts: readonly Part[]): ReadonlyMap<string, readonly Part[]> {
+    const matched = segmentNamespaces(spec, this.#cluster.namespaces.values(), this.#excluded).filter(
+      ({ terminating }) => !terminating,
     );
-    return new Set(matched.map(({ name }) => name));
+    return new Map(matched.map(({ name, labels }) => [name, partsIn(parts, labels)]));
   }
 
   #isLive(namespace: string): boolean {
@@ -233,15 +247,33 @@ function conflictsOf(plans: readonly NamespacePlan[]): readonly string[] {
   return plans.flatMap(({ namespace, conflicts }) => conflicts.map((conflict) => `${namespace}/${conflict}`));
 }
 
+/** What is left to be said of a spec that makes sense. */
+function shortcomings(spec: SegmentPolicySpec, parts: readonly Part[]) {
+  const facts = (kind: FactConcern["kind"]) => {
+    const concerned = parts.flatMap(({ concerns }) => concerns.filter((concern) => concern.kind === kind));
+    return [...new Set(concerned.map(({ fact }) => fact))];
+  };
+  return {
+    unknownFacts: facts("unknown"),
+    staleFacts: facts("stale"),
+    tooManyNodeAddresses: facts("tooMany"),
+    disagreements: disagreements(spec),
+  };
+}
+
 function refused(policy: SegmentPolicy): Outcome {
   return {
     generation: policy.metadata.generation,
     namespaces: { matched: 0, applied: 0 },
     networkPolicies: 0,
+    suspended: false,
     placed: false,
     conflicts: [],
     failures: [],
     unknownFacts: [],
+    staleFacts: [],
+    tooManyNodeAddresses: [],
+    disagreements: [],
   };
 }
 

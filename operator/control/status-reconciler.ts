@@ -5,6 +5,7 @@ import type { SegmentPolicy, SegmentPolicyStatus } from "../api/segment-policy.t
 import type { Node } from "../api/workload.ts";
 import { judgeEnforcement, type Enforcement, type Grace, type NodeEvidence } from "../status/enforcement.ts";
 import { policyStatus, type Outcome } from "../status/policy-status.ts";
+import type { Surveyed } from "./segment-surveyor.ts";
 
 /** What the status of a SegmentPolicy is made from, beside the outcome of its last reconcile. */
 export interface StatusSources {
@@ -13,8 +14,8 @@ export interface StatusSources {
   readonly segmentNodes: ReadonlyMap<string, SegmentNodeReport>;
   /** By node with pods of the segment, what its enforcer has to confirm. */
   expectedConfirmations(policy: string): ReadonlyMap<string, GenerationMark>;
-  /** Pods of each tier, in all namespaces of the segment. */
-  tierPods(policy: SegmentPolicy): readonly { readonly name: string; readonly pods: number }[];
+  /** What the segment's pods and other NetworkPolicies mean for it. */
+  survey(policy: SegmentPolicy): Surveyed;
   /** Whether our own enforcers hold the policies; `false` = the CNI does. */
   managed(): boolean;
 }
@@ -84,13 +85,14 @@ export class StatusReconciler {
     if (known.outcome.generation !== policy.metadata.generation) return undefined;
     const now = this.#now();
     const enforcement = this.#sources.managed() ? this.#judge(policy, now) : undefined;
+    const { againAfterMs, ...surveyed } = this.#sources.survey(policy);
     const status = policyStatus(
       policy,
-      { outcome: known.outcome, enforcement, tiers: this.#sources.tierPods(policy) },
+      { outcome: known.outcome, enforcement, ...surveyed },
       new Date(now).toISOString().replace(/\.\d+Z$/, "Z"),
     );
     const text = canonicalJson(status);
-    const lookAgain = Math.max(1, Math.min(REFRESH_MS, (enforcement?.nextChangeAt ?? Infinity) - now));
+    const lookAgain = Math.max(1, Math.min(againAfterMs ?? REFRESH_MS, (enforcement?.nextChangeAt ?? Infinity) - now));
     if (text === (last?.text ?? observed.statusText)) return lookAgain;
     const settled = status.conditions.every(({ type }) => type !== "Reconciling");
     const wait = Math.max((last?.at ?? -Infinity) + WRITE_INTERVAL_MS, settled ? 0 : known.since + SETTLE_MS) - now;

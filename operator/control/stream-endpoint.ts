@@ -8,8 +8,9 @@ import { StreamServer } from "../stream/server.ts";
 import { errorText, type Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { AuthorityStore } from "./authority-store.ts";
-import { ENFORCER_NAME, ENFORCER_POD_LABELS, STREAM_AUDIENCE } from "./enforcer-daemonset.ts";
+import { ENFORCER_NAME, STREAM_AUDIENCE } from "./enforcer-daemonset.ts";
 import { OPERATOR_NAME } from "./enforcer-reconciler.ts";
+import { isEnforcer } from "./enforcer-retirement.ts";
 import { tokenReviewer } from "./token-reviewer.ts";
 
 export interface StreamEndpointOptions {
@@ -105,8 +106,7 @@ export class StreamEndpoint {
     const { pods, namespace } = this.#options;
     const pod = pods.get(`${namespace}/${name}`);
     if (pod === undefined || pod.uid !== uid || pod.finished) return undefined;
-    const labelled = Object.entries(ENFORCER_POD_LABELS).every(([key, value]) => pod.labels[key] === value);
-    return labelled ? { nodeName: pod.nodeName } : undefined;
+    return isEnforcer(pod) ? { nodeName: pod.nodeName } : undefined;
   };
 }
 

@@ -26,6 +26,7 @@ export const EVENTS = namespaced("events.k8s.io", "v1", "events");
 export const CONFIG_MAPS = namespaced("", "v1", "configmaps");
 export const SECRETS = namespaced("", "v1", "secrets");
 export const SERVICES = namespaced("", "v1", "services");
+export const ENDPOINT_SLICES = namespaced("discovery.k8s.io", "v1", "endpointslices");
 export const TOKEN_REVIEWS = clusterScoped("authentication.k8s.io", "v1", "tokenreviews");
 
 /** Path of all objects of a kind; without `namespace`, of all namespaces. */

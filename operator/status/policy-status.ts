@@ -1,6 +1,7 @@
 import { settleConditions, type ConditionDraft } from "../api/condition.ts";
 import type { SegmentPolicy, SegmentPolicyStatus } from "../api/segment-policy.ts";
 import type { Enforcement } from "./enforcement.ts";
+import { warnings, type WarningInput } from "./warnings.ts";
 
 /** What the last reconcile of a SegmentPolicy came to. */
 export interface Outcome {
@@ -13,15 +14,20 @@ export interface Outcome {
   /** `<namespace>/<name>` of NetworkPolicies that we need and somebody else has. */
   readonly conflicts: readonly string[];
   readonly failures: readonly { readonly namespace: string; readonly message: string }[];
+  /** The spec says so: nothing was written, whatever is missing. */
+  readonly suspended: boolean;
   /** Facts that are not known yet, such as the address of the cluster's DNS. */
   readonly unknownFacts: readonly string[];
+  /** Facts that were known and are not seen any more: the last known ones hold. */
+  readonly staleFacts: readonly string[];
+  readonly tooManyNodeAddresses: readonly string[];
+  /** Pairs of tiers whose two sides name different ports. */
+  readonly disagreements: readonly string[];
 }
 
-export interface StatusInput {
-  readonly outcome: Outcome;
+export interface StatusInput extends WarningInput {
   /** `undefined` = enforcement is left to the cluster's CNI. */
   readonly enforcement: Enforcement | undefined;
-  readonly tiers: readonly { readonly name: string; readonly pods: number }[];
 }
 
 /**
@@ -40,7 +46,7 @@ export function policyStatus(policy: SegmentPolicy, input: StatusInput, now: str
       networkPolicies,
     },
     enforcement,
-    tiers,
+    survey: { tiers, untieredPods, quarantinedPods },
   } = input;
   return {
     ...status,
@@ -48,6 +54,8 @@ export function policyStatus(policy: SegmentPolicy, input: StatusInput, now: str
     networkPolicies,
     ...(enforcement && { nodes: enforcement.nodes }),
     tiers,
+    untieredPods,
+    quarantinedPods,
   };
 }
 
@@ -56,13 +64,13 @@ function drafts({ verdict }: SegmentPolicy, input: StatusInput): readonly Condit
   const accepted = draft("Accepted", "True", "Valid", "The spec makes sense");
   const applied = judgeApplied(input.outcome);
   const enforced = judgeEnforced(input);
-  const ready = judgeReady(applied, enforced, input.enforcement);
+  const ready = judgeReady(applied, enforced, input);
   return [
     ready,
     accepted,
     applied,
     enforced,
-    ...progress(ready, applied, input.enforcement),
+    ...progress(ready, applied, input),
     ...degradation(enforced, input.enforcement),
     ...warnings(input),
   ];
@@ -80,7 +88,8 @@ function refusal(reason: string, message: string, managed: boolean): readonly Co
   ];
 }
 
-function judgeApplied({ conflicts, failures, namespaces, placed, networkPolicies }: Outcome): ConditionDraft {
+function judgeApplied(outcome: Outcome): ConditionDraft {
+  const { conflicts, failures, namespaces, placed, networkPolicies, suspended } = outcome;
   const type = "PoliciesApplied";
   const [conflict] = conflicts;
   if (conflict !== undefined) {
@@ -93,9 +102,12 @@ function judgeApplied({ conflicts, failures, namespaces, placed, networkPolicies
     return draft(type, "False", "WriteFailed", `${where}: ${failure.message}`);
   }
   const matched = count(namespaces.matched, "namespace", "namespaces");
-  return placed
-    ? draft(type, "True", "Applied", `${count(networkPolicies, "policy", "policies")} in ${matched}`)
-    : draft(type, "False", "Progressing", `${namespaces.applied} of ${matched} have their NetworkPolicies`);
+  if (placed) return draft(type, "True", "Applied", `${count(networkPolicies, "policy", "policies")} in ${matched}`);
+  if (suspended) {
+    const text = `Suspended: ${namespaces.applied} of ${matched} have what would be written, and nothing is written`;
+    return draft(type, "False", "Suspended", text);
+  }
+  return draft(type, "False", "Progressing", `${namespaces.applied} of ${matched} have their NetworkPolicies`);
 }
 
 function judgeEnforced({ outcome, enforcement }: StatusInput): ConditionDraft {
@@ -110,7 +122,10 @@ function judgeEnforced({ outcome, enforcement }: StatusInput): ConditionDraft {
       nodes.failing.map(({ name, reason }) => `${name}: ${reason}`).join("; "),
     );
   }
-  if (!outcome.placed) return draft(type, "False", "Progressing", "The NetworkPolicies are not all in place yet");
+  if (!outcome.placed) {
+    const reason = outcome.suspended ? "Suspended" : "Progressing";
+    return draft(type, "False", reason, "The NetworkPolicies are not all in place");
+  }
   if (nodes.desired === 0) return draft(type, "True", "Enforced", "No node has pods of this segment");
   const desired = count(nodes.desired, "node", "nodes");
   const unreachable = nodes.unreachable > 0 ? `; ${count(nodes.unreachable, "node", "nodes")} unreachable` : "";
@@ -122,25 +137,29 @@ function judgeEnforced({ outcome, enforcement }: StatusInput): ConditionDraft {
 function judgeReady(
   applied: ConditionDraft,
   enforced: ConditionDraft,
-  enforcement: Enforcement | undefined,
+  { outcome, enforcement }: StatusInput,
 ): ConditionDraft {
   const type = "Ready";
-  if (applied.status !== "True") return { ...applied, type };
-  if (enforcement === undefined) {
-    return draft(type, "True", "Applied", `${applied.message}; enforcement is left to the CNI`);
-  }
+  if (applied.status !== "True") return { ...applied, type, ...(outcome.suspended && { reason: "Suspended" }) };
+  const done = (reason: string, message: string) =>
+    outcome.suspended
+      ? draft(type, "True", "Suspended", `Suspended, and up to date: ${message}`)
+      : draft(type, "True", reason, message);
+  if (enforcement === undefined) return done("Applied", `${applied.message}; enforcement is left to the CNI`);
   if (enforced.status !== "True") return { ...enforced, type };
   const { desired, enforced: confirmed } = enforcement.nodes;
   const where = desired === 0 ? "no pods yet" : `enforced on ${confirmed} of ${count(desired, "node", "nodes")}`;
-  return draft(type, "True", "Enforced", `${applied.message}, ${where}`);
+  return done("Enforced", `${applied.message}, ${where}`);
 }
 
 function progress(
   ready: ConditionDraft,
   applied: ConditionDraft,
-  enforcement: Enforcement | undefined,
+  { outcome, enforcement }: StatusInput,
 ): readonly ConditionDraft[] {
   if (ready.status === "True") return [];
+  // Nothing will change by itself: only who suspended it can let it go on.
+  if (outcome.suspended && applied.status !== "True") return [draft("Stalled", "True", "Suspended", ready.message)];
   // Something stands in the way and is tried again, as opposed to what simply is not done yet.
   const retrying = applied.status === "True" ? enforcement?.degraded === true : applied.reason !== "Progressing";
   return [draft("Reconciling", "True", retrying ? "ProgressingWithRetry" : "Progressing", ready.message)];
@@ -148,35 +167,6 @@ function progress(
 
 function degradation(enforced: ConditionDraft, enforcement: Enforcement | undefined): readonly ConditionDraft[] {
   return enforcement?.degraded === true ? [draft("Degraded", "True", "NodesFailing", enforced.message)] : [];
-}
-
-/**
- * What a reader should look at, though it does not keep the policy from being ready. The worst one gives the reason.
- */
-function warnings({ outcome, tiers }: StatusInput): readonly ConditionDraft[] {
-  const empty = tiers.filter(({ pods }) => pods === 0).map(({ name }) => name);
-  const nowhere = outcome.namespaces.matched === 0;
-  const found = [
-    {
-      reason: "NameConflict",
-      message: `not ours: ${outcome.conflicts.join(", ")}`,
-      holds: outcome.conflicts.length > 0,
-    },
-    {
-      reason: "UnknownFacts",
-      message: `not known yet: ${outcome.unknownFacts.join(", ")}`,
-      holds: outcome.unknownFacts.length > 0,
-    },
-    { reason: "NoNamespaceMatches", message: "no namespace matches spec.namespaceSelector", holds: nowhere },
-    {
-      reason: "TierWithoutPods",
-      message: `no pod matches tier ${empty.join(", ")}`,
-      holds: !nowhere && empty.length > 0,
-    },
-  ].filter(({ holds }) => holds);
-  const [worst] = found;
-  if (worst === undefined) return [];
-  return [draft("Warnings", "True", worst.reason, found.map(({ message }) => message).join("; "))];
 }
 
 function notManaged(): ConditionDraft {

@@ -1,12 +1,13 @@
 /**
  * The other ends of an enforcer's wires, for a test inside its network namespace: the real stream server, which lets
  * everyone in, and an HTTPS server that takes the statuses and knows the SegmentNode only from the second write on.
- * Arguments: certificate file, key file.
+ * Arguments: certificate file, key file, and as JSON whether enforcement is switched off and what settings are others.
  */
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
+import type { EnforcerSettings } from "../../operator/api/enforcer-settings.ts";
 import { DEFAULT_ENFORCER_SETTINGS } from "../../operator/api/enforcer-settings.ts";
 import type { NodeState } from "../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../operator/api/segment-node.ts";
@@ -24,9 +25,15 @@ export const STREAM_PORT = 18443;
 export const API_PORT = 16443;
 export const SEGMENT = "shop";
 
-if (import.meta.main) await main(process.argv[2] ?? "", process.argv[3] ?? "");
+/** `retiring`: enforcement is switched off. */
+export type OperatorOptions = Partial<EnforcerSettings> & { readonly retiring?: boolean };
 
-async function main(certFile: string, keyFile: string): Promise<void> {
+if (import.meta.main) {
+  const [, , certificate = "", key = "", options = "{}"] = process.argv;
+  await main(certificate, key, JSON.parse(options) as OperatorOptions);
+}
+
+async function main(certFile: string, keyFile: string, { retiring, ...others }: OperatorOptions): Promise<void> {
   const tls = { cert: await readFile(certFile), key: await readFile(keyFile) };
   const statuses: SegmentNodeStatus[] = [];
   let requests = 0;
@@ -42,10 +49,12 @@ async function main(certFile: string, keyFile: string): Promise<void> {
   let version = 1;
   const hub = new StreamHub({
     version: "test",
-    settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 500, streamSilenceMs: 45_000 },
+    settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 500, streamSilenceMs: 45_000, ...others },
+    retiring: retiring === true,
     state: () => state,
     monotonic: () => performance.now(),
   });
+  if (retiring === true) hub.publish(new Map(), {});
   const log = { info: () => undefined, warn: () => undefined };
   const authenticate = () => Promise.resolve({ allowed: true } as const);
   await new StreamServer({ tls, hub, authenticate, log, heartbeatMs: 15_000 }).start(STREAM_PORT, "127.0.0.1");

@@ -20,7 +20,7 @@ const BY_STATUS_POLICY = /^Error: SegmentNode \S+: 403 .*only the enforcer on th
 
 /** As an enforcer writes it before it has heard of any pod. */
 const STATUS = segmentNodeStatus(
-  { state: undefined, wrote: true, rules: { ipv4: 20, ipv6: 0 }, sets: 0, findings: [], backend: "nft", failure: undefined },
+  { state: undefined, wrote: true, rules: { ipv4: 20, ipv6: 0 }, sets: 0, findings: [], leaversDue: undefined, backend: "nft", standing: "Enforcing", failure: undefined },
   undefined, "0.1.0",
   "2026-01-01T00:00:00Z",
 );

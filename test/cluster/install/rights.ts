@@ -7,6 +7,8 @@ export const MADE: Readonly<Record<string, readonly string[]>> = {
       "pods", "nodes", "daemonsets.apps",
     ].flatMap((kind) => [`list ${kind}`, `watch ${kind}`]),
     "list services kube-system/kube-dns", "watch services kube-system/kube-dns",
+    "list endpointslices.discovery.k8s.io default/kubernetes",
+    "watch endpointslices.discovery.k8s.io default/kubernetes",
     // What it makes of SegmentPolicies.
     "create networkpolicies.networking.k8s.io shop/", "patch networkpolicies.networking.k8s.io shop/shop-db-1f0c9a2e",
     "delete networkpolicies.networking.k8s.io shop/shop-db-1f0c9a2e", "patch segmentpolicies.tierwall.io/status shop",
@@ -16,6 +18,7 @@ export const MADE: Readonly<Record<string, readonly string[]>> = {
     "patch daemonsets.apps tierwall-system/tierwall-enforcer",
     "delete daemonsets.apps tierwall-system/tierwall-enforcer",
     "get deployments.apps tierwall-system/tierwall-operator", "get services tierwall-system/tierwall-operator",
+    "create events.events.k8s.io tierwall-system/",
     // The stream.
     "create tokenreviews.authentication.k8s.io",
     ...["secrets", "configmaps"].flatMap((kind) => [
@@ -69,7 +72,8 @@ export const REFUSED: Readonly<Record<string, readonly string[]>> = {
     // Other leases: those of nodes say who is alive.
     "update leases.coordination.k8s.io tierwall-system/other",
     "update leases.coordination.k8s.io kube-node-lease/node-a", "list services",
-    "list endpointslices.discovery.k8s.io", "create events shop/", "delete events.events.k8s.io default/x", "* *",
+    "list endpointslices.discovery.k8s.io", "list endpointslices.discovery.k8s.io default/",
+    "list endpointslices.discovery.k8s.io shop/", "create events shop/", "delete events.events.k8s.io default/x", "* *",
   ],
   "tierwall-enforcer": [
     "get segmentnodes.tierwall.io node-a", "list segmentnodes.tierwall.io", "create segmentnodes.tierwall.io",

@@ -3,9 +3,9 @@ import type { Call } from "./audit-log.ts";
 import { ACCOUNT, type Installation } from "./installation.ts";
 
 const OPERATOR = `system:serviceaccount:${ACCOUNT.namespace}:${ACCOUNT.name}`;
-/** The test itself, the control plane, and the probes of the API server's readiness. */
+/** The test itself and the enforcers that it plays, the control plane, and the probes of the API server's readiness. */
 const OTHERS = [
-  /^tierwall-lab-admin$/, /^system:apiserver$/,
+  /^tierwall-lab-admin$/, /^system:serviceaccount:tierwall-system:tierwall-enforcer$/, /^system:apiserver$/,
   /^system:kube-controller-manager$/, /^system:serviceaccount:kube-system:/,
 ];
 const PROBES = /^\/(readyz|livez|healthz)/;

@@ -33,9 +33,9 @@ export interface LogLine {
 export class OperatorProcess {
   readonly name: string;
   readonly #daemon: Daemon;
-  readonly #ports: { readonly probes: number; readonly metrics: number };
+  readonly #ports: Readonly<Record<"stream" | "probes" | "metrics", number>>;
 
-  private constructor(name: string, daemon: Daemon, ports: { readonly probes: number; readonly metrics: number }) {
+  private constructor(name: string, daemon: Daemon, ports: Readonly<Record<"stream" | "probes" | "metrics", number>>) {
     this.name = name;
     this.#daemon = daemon;
     this.#ports = ports;
@@ -49,7 +49,12 @@ export class OperatorProcess {
     await writeFile(file, JSON.stringify({ enforcer: "Disabled", ports: { stream, probes, metrics }, ...settings }));
     const argv = [process.execPath, MAIN, `--config=${file}`, `--kubeconfig=${kubeconfig}`];
     const daemon = Daemon.start(name, argv, { log: join(directory, `${name}.log`), env: { POD_NAME: name } });
-    return new OperatorProcess(name, daemon, { probes, metrics });
+    return new OperatorProcess(name, daemon, { stream, probes, metrics });
+  }
+
+  /** On 127.0.0.1, where enforcers connect. */
+  get streamPort(): number {
+    return this.#ports.stream;
   }
 
   /** Runs the operator to its end, for command lines that it refuses. */

@@ -2,9 +2,18 @@ import { readSegmentPolicy } from "../../../operator/api/segment-policy-parser.t
 import { DEFAULT_SETTINGS } from "../../../operator/api/settings.ts";
 import { compile } from "../../../operator/compile/compile.ts";
 import type { Part, PartKind } from "../../../operator/compile/part.ts";
+import type { Facts } from "../../../operator/compile/facts.ts";
 import { dnsFacts } from "../../../operator/control/dns-facts.ts";
 
 export const SEGMENT_LABEL = "example.com/segment";
+
+/** What the operator knows of a cluster without kube-dns and nodes. */
+const EMPTY_CLUSTER: Facts = {
+  dns: dnsFacts(DEFAULT_SETTINGS.dns, () => ({ addresses: [], stale: true })),
+  apiServer: undefined,
+  excludedNamespaces: [...DEFAULT_SETTINGS.excludedNamespaces, "tierwall-system"],
+  nodes: () => ({ blocks: undefined }),
+};
 
 /** What is given to `kubectl apply`. */
 export interface Manifest {
@@ -15,6 +24,7 @@ export interface Manifest {
     readonly finalizers?: readonly string[];
   };
   readonly spec?: object;
+  readonly [more: string]: unknown;
 }
 
 /** Two tiers in the namespaces that carry the segment's label: anyone → web → db. `spec` is put over it. */
@@ -46,7 +56,7 @@ export function namespace(name: string, segment: string): Manifest {
 export function partsOf(shown: unknown): readonly Part[] {
   const { metadata, verdict } = readSegmentPolicy(shown);
   if (!verdict.accepted) throw new Error(verdict.message);
-  return compile(metadata.name, verdict.spec, { dns: dnsFacts(DEFAULT_SETTINGS.dns, () => []).facts });
+  return compile(metadata.name, verdict.spec, EMPTY_CLUSTER);
 }
 
 /** The kinds of the parts that `names` belong to, in their order. */

@@ -20,6 +20,9 @@ export interface ShownStatus {
   readonly conditions?: readonly StatusCondition[];
   readonly namespaces?: { readonly matched: number; readonly applied: number; readonly summary: string };
   readonly networkPolicies?: number;
+  readonly tiers?: readonly { readonly name: string; readonly pods: number }[];
+  readonly untieredPods?: number;
+  readonly quarantinedPods?: number;
 }
 
 /**

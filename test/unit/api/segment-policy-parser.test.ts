@@ -23,14 +23,16 @@ describe("reading a SegmentPolicy", () => {
     { name: "refuses a tier that is declared twice", yaml: "tiers: [{name: db}, {name: db}]", says: /^Invalid: spec\.tiers\[1\]\.name: tier "db" is declared twice$/ },
     { name: "refuses a field it does not know", yaml: "tiers: [{name: db, ingres: []}]", says: /^Invalid: spec\.tiers\[0\]\.ingres: unknown field; known here: / },
     { name: "refuses an endPort below its port", yaml: "tiers: [{name: db, ingress: [{from: [{tier: db}], ports: [{port: 9, endPort: 8}]}]}]", says: /^Invalid: .*ports\[0\]\.endPort: needs a numeric port that is not above it$/ },
-    { name: "says NotImplemented for boundary Segment", yaml: "boundary: Segment", says: /^NotImplemented: spec\.boundary: / },
-    { name: "says NotImplemented for one direction", yaml: "policyTypes: [Ingress]", says: /^NotImplemented: spec\.policyTypes: / },
+    { name: "accepts one direction", yaml: "policyTypes: [Ingress], tiers: [{name: db, ingress: [{from: [{tier: db}]}], egress: []}]", says: /^accepted$/ },
+    { name: "refuses a rule in a direction that is not controlled", yaml: "policyTypes: [Ingress], tiers: [{name: db}, {name: web, egress: [{to: [{tier: db}]}]}]", says: /^Invalid: spec\.tiers\[1\]\.egress: policyTypes does not list Egress: add it there, or take the rules out$/ },
+    { name: "refuses empty policyTypes", yaml: "policyTypes: []", says: /^Invalid: spec\.policyTypes: must be a list of Ingress, Egress or both/ },
+    { name: "accepts a segment over several namespaces", yaml: "boundary: Segment, tiers: [{name: db, namespaceSelector: {matchLabels: {zone: a}}}]", says: /^accepted$/ },
+    { name: "refuses a tier's namespaceSelector in a segment of one namespace", yaml: "tiers: [{name: web}, {name: db, namespaceSelector: {}}]", says: /^Invalid: spec\.tiers\[1\]\.namespaceSelector: needs boundary: Segment$/ },
+    { name: "accepts suspend", yaml: "suspend: true", says: /^accepted$/ },
+    { name: "accepts kubeAPIServer and nodes", yaml: "tiers: [{name: db, ingress: [{from: [{nodes: {}}]}], egress: [{to: [{kubeAPIServer: {}}, {nodes: {matchLabels: {a: b}}}]}]}]", says: /^accepted$/ },
+    { name: "refuses kubeAPIServer as a source", yaml: "tiers: [{name: db, ingress: [{from: [{kubeAPIServer: {}}]}]}]", says: /^Invalid: spec\.tiers\[0\]\.ingress\[0\]\.from\[0\]\.kubeAPIServer: works only under egress/ },
     { name: "says NotImplemented for Audit", yaml: "mode: Audit", says: /^NotImplemented: spec\.mode: / },
-    { name: "says NotImplemented for suspend", yaml: "suspend: true", says: /^NotImplemented: spec\.suspend: / },
     { name: "says NotImplemented for assertions", yaml: "assertions: [{expect: Deny}]", says: /^NotImplemented: spec\.assertions: / },
-    { name: "says NotImplemented for a tier's namespaceSelector", yaml: "tiers: [{name: db, namespaceSelector: {}}]", says: /^NotImplemented: spec\.tiers\[0\]\.namespaceSelector: / },
-    { name: "says NotImplemented for kubeAPIServer", yaml: "tiers: [{name: db, egress: [{to: [{kubeAPIServer: {}}]}]}]", says: /^NotImplemented: spec\.tiers\[0\]\.egress\[0\]\.to\[0\]\.kubeAPIServer: / },
-    { name: "says NotImplemented for nodes", yaml: "tiers: [{name: db, egress: [{to: [{nodes: {}}]}]}]", says: /^NotImplemented: .*\.nodes: / },
   ];
   for (const { name, yaml, says } of cases) it(name, () => assert.match(verdict(yaml), says));
 

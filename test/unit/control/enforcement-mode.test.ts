@@ -24,14 +24,14 @@ describe("who enforces", () => {
 
 describe("where DNS answers", () => {
   it("replaces a Service by its addresses, of both families", () => {
-    const { facts, unknown } = dnsFacts(DEFAULT_SETTINGS.dns, () => ["10.96.0.10", "fd00::a"]);
-    assert.deepEqual(facts.peers.map((peer) => peer.ipBlock?.cidr ?? "pods"), ["pods", "10.96.0.10/32", "fd00::a/128", "169.254.20.10/32"]);
+    const { peers, unknown } = dnsFacts(DEFAULT_SETTINGS.dns, () => ({ addresses: ["10.96.0.10", "fd00::a"], stale: false }));
+    assert.deepEqual(peers.map((peer) => peer.ipBlock?.cidr ?? "pods"), ["pods", "10.96.0.10/32", "fd00::a/128", "169.254.20.10/32"]);
     assert.deepEqual(unknown, []);
   });
 
   it("says what is not known and never makes it everyone", () => {
-    const { facts, unknown } = dnsFacts(DEFAULT_SETTINGS.dns, () => []);
-    assert.deepEqual(facts.peers.map((peer) => peer.ipBlock?.cidr ?? "pods"), ["pods", "169.254.20.10/32"]);
+    const { peers, unknown } = dnsFacts(DEFAULT_SETTINGS.dns, () => ({ addresses: [], stale: true }));
+    assert.deepEqual(peers.map((peer) => peer.ipBlock?.cidr ?? "pods"), ["pods", "169.254.20.10/32"]);
     assert.deepEqual(unknown, ["the address of Service kube-system/kube-dns"]);
   });
 });

@@ -4,6 +4,8 @@ import { readSegmentPolicy } from "../../../operator/api/segment-policy-parser.t
 import type { SegmentPolicy, SegmentPolicyStatus } from "../../../operator/api/segment-policy.ts";
 import { judgeEnforcement, type NodeEvidence } from "../../../operator/status/enforcement.ts";
 import { policyStatus, type Outcome } from "../../../operator/status/policy-status.ts";
+import type { SegmentSurvey } from "../../../operator/status/segment-survey.ts";
+import type { WarningInput } from "../../../operator/status/warnings.ts";
 
 const NOW = Date.parse("2026-01-01T00:10:00Z");
 const now = "2026-01-01T00:10:00Z";
@@ -14,6 +16,7 @@ function policy(spec: object, status: object = {}): SegmentPolicy {
 
 const outcome: Outcome = {
   generation: 3, namespaces: { matched: 2, applied: 2 }, networkPolicies: 10, placed: true, conflicts: [], failures: [], unknownFacts: [],
+  suspended: false, staleFacts: [], tooManyNodeAddresses: [], disagreements: [],
 };
 
 function node(name: string, change: Partial<NodeEvidence> & { confirmed?: number; state?: "Enforced" | "Failed"; revision?: string } = {}): NodeEvidence {
@@ -30,13 +33,18 @@ function told(status: SegmentPolicyStatus): readonly string[] {
   return status.conditions.map(({ type, status: value, reason }) => `${type}=${value}/${reason}`);
 }
 
-const tiers = [{ name: "db", pods: 1 }];
+const look = (pods: number): Omit<WarningInput, "outcome"> => ({
+  survey: {
+    tiers: [{ name: "db", pods }], untieredPods: 2, quarantinedPods: 0, widenedBy: [], stillTalking: [], ownPods: [],
+  },
+  unreadable: [], addressless: [],
+});
 const GRACE = { newcomerMs: 30_000, newNodeMs: 300_000 };
 const judge = (nodes: readonly NodeEvidence[], wasEnforced = false) => judgeEnforcement("shop", nodes, wasEnforced, GRACE, NOW);
 const good = [node("a", { confirmed: 3 }), node("b", { confirmed: 3 })];
 
 describe("policy status", () => {
-  const cases: readonly { name: string; given?: SegmentPolicy; outcome?: Partial<Outcome>; nodes?: readonly NodeEvidence[] | "unmanaged"; pods?: number; expected: readonly string[] }[] = [
+  const cases: { name: string; given?: SegmentPolicy; outcome?: Partial<Outcome>; nodes?: readonly NodeEvidence[] | "unmanaged"; pods?: number; expected: readonly string[] }[] = [
     { name: "is Ready once every node has confirmed", expected: ["Ready=True/Enforced", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=True/Enforced"] },
     { name: "waits while a node has confirmed an older generation", nodes: [node("a", { confirmed: 3 }), node("b", { confirmed: 2 })], expected: ["Ready=False/WaitingForNodes", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/WaitingForNodes", "Reconciling=True/Progressing"] },
     { name: "waits while a node has confirmed other rules of the same generation", nodes: [node("a", { confirmed: 3, revision: "old" })], expected: ["Ready=False/WaitingForNodes", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/WaitingForNodes", "Reconciling=True/Progressing"] },
@@ -49,17 +57,24 @@ describe("policy status", () => {
     { name: "is Stalled for a field that is not built yet", given: policy({ mode: "Audit" }), expected: ["Ready=False/NotImplemented", "Accepted=False/NotImplemented", "PoliciesApplied=False/NotImplemented", "Enforced=False/NotImplemented", "Stalled=True/NotImplemented"] },
     { name: "warns of a tier without pods and stays Ready", pods: 0, expected: ["Ready=True/Enforced", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=True/Enforced", "Warnings=True/TierWithoutPods"] },
   ];
+  const suspended = { suspended: true, placed: false, namespaces: { matched: 2, applied: 1 } };
+  cases.push(
+    { name: "is Ready and Suspended while what is live is what would be written", outcome: { suspended: true }, expected: ["Ready=True/Suspended", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=True/Enforced"] },
+    { name: "is Stalled while it is suspended and something would have to be written", outcome: suspended, expected: ["Ready=False/Suspended", "Accepted=True/Valid", "PoliciesApplied=False/Suspended", "Enforced=False/Suspended", "Stalled=True/Suspended"] },
+    { name: "is Stalled while it is suspended and a name is taken", outcome: { ...suspended, conflicts: ["ns/x"] }, expected: ["Ready=False/Suspended", "Accepted=True/Valid", "PoliciesApplied=False/NameConflict", "Enforced=False/Suspended", "Stalled=True/Suspended", "Warnings=True/NameConflict"] },
+    { name: "waits for nodes also while it is suspended", outcome: { suspended: true }, nodes: [node("a", { confirmed: 2 })], expected: ["Ready=False/WaitingForNodes", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/WaitingForNodes", "Reconciling=True/Progressing"] },
+  );
   for (const { name, given = policy({}), outcome: change = {}, nodes = good, pods = 1, expected } of cases) {
     it(name, () => {
       const enforcement = nodes === "unmanaged" ? undefined : judge(nodes);
-      const status = policyStatus(given, { outcome: { ...outcome, ...change }, enforcement, tiers: tiers.map((tier) => ({ ...tier, pods })) }, now);
+      const status = policyStatus(given, { outcome: { ...outcome, ...change }, enforcement, ...look(pods) }, now);
       assert.deepEqual(told(status), expected);
       assertContract(status);
     });
   }
 
   it("says in one sentence what holds where", () => {
-    const status = policyStatus(policy({}), { outcome, enforcement: judge(good), tiers }, now);
+    const status = policyStatus(policy({}), { outcome, enforcement: judge(good), ...look(1) }, now);
     assert.equal(status.conditions[0]?.message, "10 policies in 2 namespaces, enforced on 2 of 2 nodes");
     assert.equal(status.nodes?.summary, "2/2");
   });
@@ -70,9 +85,48 @@ describe("policy status", () => {
       { type: "Ready", status: "True", reason: "Other", message: "", lastTransitionTime: earlier },
       { type: "Enforced", status: "False", reason: "x", message: "", lastTransitionTime: earlier },
     ] });
-    const status = policyStatus(before, { outcome, enforcement: judge(good), tiers }, now);
+    const status = policyStatus(before, { outcome, enforcement: judge(good), ...look(1) }, now);
     const timeOf = (type: string) => status.conditions.find((condition) => condition.type === type)?.lastTransitionTime;
     assert.deepEqual([timeOf("Ready"), timeOf("Enforced")], [earlier, now]);
+  });
+});
+
+describe("warnings", () => {
+  const warned = (change: Partial<Outcome>, seen: Partial<SegmentSurvey> = {}, rest: { unreadable?: readonly string[]; addressless?: readonly string[] } = {}) => {
+    const { survey, ...others } = look(1);
+    const input = { outcome: { ...outcome, ...change }, enforcement: judge(good), ...others, ...rest, survey: { ...survey, ...seen } };
+    const { conditions } = policyStatus(policy({}), input, now);
+    assert.equal(conditions.find(({ type }) => type === "Ready")?.status, "True");
+    return conditions.find(({ type }) => type === "Warnings");
+  };
+  const cases = [
+    { reason: "UnknownFacts", found: warned({ unknownFacts: ["the address"] }), says: "not known yet: the address" },
+    { reason: "UnknownFacts", found: warned({}, {}, { addressless: ["Pod a/b: no IP address: x"] }), says: "not known yet: Pod a/b: no IP address: x" },
+    { reason: "UnknownFacts", found: warned({ staleFacts: ["the address"] }), says: "what was last known holds: the address" },
+    { reason: "TooManyNodeAddresses", found: warned({ tooManyNodeAddresses: ["all: 1001 blocks"] }), says: "all: 1001 blocks" },
+    { reason: "NoNamespaceMatches", found: warned({ namespaces: { matched: 0, applied: 0 } }), says: "no namespace matches" },
+    { reason: "WidenedByOthers", found: warned({}, { widenedBy: ["NetworkPolicy a/b"] }), says: "allowed more by: NetworkPolicy a/b" },
+    { reason: "RulesDisagree", found: warned({ disagreements: ["web to db: …"] }), says: "web to db" },
+    { reason: "OwnPodsAsForeignPeer", found: warned({}, { ownPods: ["ingress of tier db …"] }), says: "ingress of tier db" },
+    { reason: "QuarantinedStillTalks", found: warned({}, { stillTalking: ["pod a/b through …"] }), says: "not cut off: pod a/b" },
+    { reason: "UnreadableNetworkPolicy", found: warned({}, {}, { unreadable: ["NetworkPolicy a/b: …"] }), says: "in part only: NetworkPolicy a/b" },
+  ];
+  for (const { reason, found, says } of cases) {
+    it(`names ${reason}, and stays Ready`, () => {
+      assert.equal(found?.reason, reason);
+      assert.ok(found.message.includes(says), found.message);
+    });
+  }
+
+  it("takes its reason from the worst, and names all", () => {
+    const both = warned({ unknownFacts: ["x"] }, { stillTalking: ["pod a/b"], widenedBy: ["p"] });
+    assert.equal(both?.reason, "QuarantinedStillTalks");
+    assert.match(both.message, /pod a\/b; .*: p; not known yet: x$/);
+  });
+
+  it("names at most five of a kind, and says how many more there are", () => {
+    const many = Array.from({ length: 7 }, (_, index) => `p${index}`);
+    assert.match(warned({}, { widenedBy: many })?.message ?? "", /p0, p1, p2, p3, p4 and 2 more$/);
   });
 });
 

@@ -1,0 +1,86 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ENFORCER_POD_LABELS } from "../../../operator/control/enforcer-daemonset.ts";
+import { segmentNodeStatus, type NodeReport } from "../../../operator/enforcer/node-report.ts";
+import { SegmentNodeWriter } from "../../../operator/enforcer/segment-node-writer.ts";
+import { StreamClient } from "../../../operator/stream/client.ts";
+import { waitFor } from "../../lab/wait.ts";
+import type { Installation } from "./installation.ts";
+import type { OperatorProcess } from "./operator-process.ts";
+import type { Manifest } from "./segment.ts";
+
+const NAMESPACE = "tierwall-system";
+const ACCOUNT = "tierwall-enforcer";
+const NOTHING: Omit<NodeReport, "standing"> = {
+  state: undefined, wrote: true, rules: { ipv4: 0, ipv6: 0 }, sets: 0, findings: [], leaversDue: undefined,
+  backend: "nft", failure: undefined,
+};
+
+/** What the API server shows of an enforcer: its Node, its pod and its SegmentNode. No kubelet runs. */
+export function enforcerObjects(node: string): readonly Manifest[] {
+  const pod = { name: podOf(node), namespace: NAMESPACE, labels: ENFORCER_POD_LABELS };
+  const containers = [{ name: "enforcer", image: "none" }];
+  return [
+    { apiVersion: "v1", kind: "Node", metadata: { name: node } },
+    {
+      apiVersion: "v1", kind: "Pod", metadata: pod,
+      spec: { nodeName: node, serviceAccountName: ACCOUNT, containers, tolerations: [{ operator: "Exists" }] },
+    },
+    { apiVersion: "tierwall.io/v1alpha1", kind: "SegmentNode", metadata: { name: node } },
+  ];
+}
+
+/** Writes its SegmentNode as the enforcer on `node` does. */
+export async function report(installation: Installation, node: string, standing: NodeReport["standing"]): Promise<void> {
+  const { plane } = installation;
+  const api = { server: plane.url, caFile: join(plane.directory, "ca.crt"), tokenFile: await token(installation, node) };
+  const writer = new SegmentNodeWriter(api, node);
+  const status = segmentNodeStatus({ ...NOTHING, standing }, undefined, "test", "2026-01-01T00:00:00Z");
+  await writer.write(status, AbortSignal.timeout(10_000)).finally(() => writer.close());
+}
+
+/** Follows the operator's stream as the enforcer on `node`, until it is told something. */
+export async function firstWord(
+  installation: Installation, operator: OperatorProcess, node: string,
+): Promise<"retire" | "state"> {
+  const bundle = await installation.kubectl("get", "cm", "tierwall-ca", `--namespace=${NAMESPACE}`, "-o=jsonpath={.data.ca\\.crt}");
+  const caFile = join(installation.plane.directory, "stream-ca.crt");
+  await writeFile(caFile, bundle);
+  const stop = new AbortController();
+  const heard: ("retire" | "state")[] = [];
+  const states: string[] = [];
+  const running = new StreamClient({
+    node, caFile, host: "127.0.0.1", port: operator.streamPort, serverName: `tierwall-operator.${NAMESPACE}.svc`,
+    tokenFile: await token(installation, node, "tierwall-operator"),
+    onHello: () => undefined,
+    onBatch: () => void heard.push("state"),
+    onRetire: () => void heard.push("retire"),
+    onState: (state, message) => void states.push(`${state} ${message}`),
+    sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    monotonic: () => performance.now(), random: () => 0.1,
+  }).run(stop.signal);
+  try {
+    return await waitFor("the operator's first word", async () => {
+      if (heard[0] === undefined) throw new Error(states.join("; "));
+      return heard[0];
+    }, { timeoutMs: 10_000 });
+  } finally {
+    stop.abort();
+    await running;
+  }
+}
+
+/** @returns a file with a token that is bound to the enforcer's pod */
+async function token(installation: Installation, node: string, audience?: string): Promise<string> {
+  const bound = ["--bound-object-kind=Pod", `--bound-object-name=${podOf(node)}`];
+  const meant = audience === undefined ? [] : [`--audience=${audience}`];
+  const text = await installation.kubectl("create", "token", ACCOUNT, `--namespace=${NAMESPACE}`, ...bound, ...meant);
+  const path = join(installation.plane.directory, `${node}-${audience ?? "api"}.token`);
+  await writeFile(path, text, { mode: 0o600 });
+  return path;
+}
+
+function podOf(node: string): string {
+  return `${ACCOUNT}-${node}`;
+}

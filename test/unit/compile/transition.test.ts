@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+
+import fc from "fast-check";
+
+import type { Packet } from "../../../operator/analyze/packet.ts";
+import { verdict, type Verdict } from "../../../operator/analyze/verdict.ts";
+import type { NetworkPolicy } from "../../../operator/api/network-policy.ts";
+import type { SegmentPolicySpec } from "../../../operator/api/segment-policy.ts";
+import { compile } from "../../../operator/compile/compile.ts";
+import { partsIn, type Part } from "../../../operator/compile/part.ts";
+import { plan } from "../../../operator/compile/plan.ts";
+import { segmentNamespaces } from "../../../operator/compile/segment-namespaces.ts";
+import { FACTS } from "./facts.ts";
+import type { World } from "./intent.ts";
+import { OWNER, stored } from "./stored.ts";
+import { probesOf, specs, worlds } from "./worlds.ts";
+
+/** Everything that is in force, by `<namespace>/<name>`. */
+type InForce = ReadonlyMap<string, NetworkPolicy>;
+
+describe("write by write", function () {
+  this.timeout(120_000);
+  const runs = { numRuns: 60, endOnFailure: true };
+
+  it("an edit denies at no moment what is allowed before and after", () => {
+    fc.assert(fc.property(edits, busy, ([before, after], world) => {
+      assertSteady(world, [...transition(before, after, world)], ({ allowed }) => allowed);
+    }), runs);
+  });
+
+  it("an edit allows no side at any moment what it denies before and after", () => {
+    fc.assert(fc.property(edits, fc.oneof(busy, worlds), ([before, after], world) => {
+      const states = [...transition(before, after, world)];
+      assertSteady(world, states, ({ ingress }) => ingress.kind === "denied");
+      assertSteady(world, states, ({ egress }) => egress.kind === "denied");
+    }), runs);
+  });
+
+  it("the first roll-out denies at no moment what is allowed afterwards", () => {
+    fc.assert(fc.property(specs, busy, (spec, world) => {
+      assertSteady(world, [...transition(undefined, spec, world)], ({ allowed }) => allowed);
+    }), runs);
+  });
+
+  it("ends with what was compiled", () => {
+    fc.assert(fc.property(edits, worlds, ([before, after], world) => {
+      const [end = new Map<string, NetworkPolicy>()] = [...transition(before, after, world)].slice(-1);
+      for (const [namespace, parts] of wanted(after, world)) {
+        const observed = [...end.values()].filter(({ metadata }) => metadata.namespace === namespace);
+        assert.deepEqual(plan(OWNER, parts, observed).steps, []);
+      }
+    }), runs);
+  });
+});
+
+/** @throws AssertionError if `holds` is true of a connection in the first and the last state, and not in one between */
+function assertSteady(world: World, states: readonly InForce[], holds: (seen: Verdict) => boolean): void {
+  const look = (state: InForce | undefined, probe: Packet) => state !== undefined && holds(seen(world, state, probe));
+  const steady = probesOf(world).filter((probe) => look(states[0], probe) && look(states.at(-1), probe));
+  for (const [index, state] of states.slice(1, -1).entries()) {
+    const lost = steady.find((probe) => !look(state, probe));
+    assert.ok(lost === undefined, `${JSON.stringify(lost)} after write ${index + 1} of ${states.length - 1}`);
+  }
+}
+
+/** Every pod is of the segment: what goes wrong for one pod shows sooner. */
+const busy = worlds.map((world): World => ({
+  ...world,
+  namespaces: world.namespaces.map((each) => ({ ...each, labels: { zone: "a", ...each.labels, s: "shop" } })),
+  pods: world.pods.map((pod, index) => ({
+    ...pod, namespace: index % 3 === 0 ? "two" : "one", hostNetwork: false, finished: false,
+    labels: Object.fromEntries(Object.entries(pod.labels).filter(([key]) => key !== "example.com/cut")),
+  })),
+}));
+
+/** Tiers that share no pod: by the label of their name, or after a move by another one. */
+const apart = specs.chain((spec) => fc.boolean().map((moved): SegmentPolicySpec => ({
+  ...spec,
+  tiers: spec.tiers.map((tier) => {
+    const own = { matchLabels: { tier: tier.name } };
+    return { ...tier, podSelector: moved ? { ...own, matchExpressions: [{ key: "app", operator: "Exists" }] } : own };
+  }),
+})));
+
+/** Tiers that may share pods. Then it holds only while `default` isolates the pods that no tier selects. */
+const sharing = specs.map((spec): SegmentPolicySpec => ({ ...spec, defaultDeny: "AllPods" }));
+
+/** Two specs of one policy, the second an edit of the first in some of its fields. */
+const edits = fc.tuple(fc.oneof(fc.tuple(apart, apart), fc.tuple(sharing, sharing)), fc.record({
+  policyTypes: fc.boolean(), defaultDeny: fc.boolean(), dns: fc.boolean(), quarantine: fc.boolean(), tiers: fc.boolean(),
+})).map(([[before, other], edited]): readonly [SegmentPolicySpec, SegmentPolicySpec] => {
+  const tiers = edited.tiers ? other.tiers : before.tiers;
+  const { policyTypes } = edited.policyTypes ? other : before;
+  const after: SegmentPolicySpec = {
+    ...before,
+    ...(edited.defaultDeny && { defaultDeny: other.defaultDeny }),
+    ...(edited.dns && { dns: other.dns }),
+    ...(edited.quarantine && { quarantine: other.quarantine }),
+    policyTypes,
+    tiers: tiers.map(({ namespaceSelector, ...tier }) => ({
+      ...tier,
+      ...(before.boundary === "Segment" && namespaceSelector !== undefined && { namespaceSelector }),
+      ingress: policyTypes.includes("Ingress") ? tier.ingress : [],
+      egress: policyTypes.includes("Egress") ? tier.egress : [],
+    })),
+  };
+  return [before, after];
+});
+
+/** What is in force before the edit and after each write of it, one namespace after the other. */
+function* transition(
+  before: SegmentPolicySpec | undefined, after: SegmentPolicySpec, world: World,
+): Iterable<InForce> {
+  const state = new Map<string, NetworkPolicy>();
+  const put = (namespace: string, part: Part) =>
+    state.set(`${namespace}/${part.name}`, stored(part, { metadata: { namespace } }));
+  if (before !== undefined) {
+    for (const [namespace, parts] of wanted(before, world)) for (const part of parts) put(namespace, part);
+  }
+  yield new Map(state);
+  for (const [namespace, parts] of wanted(after, world)) {
+    const observed = [...state.values()].filter(({ metadata }) => metadata.namespace === namespace);
+    for (const step of plan(OWNER, parts, observed).steps) {
+      if (step.action === "delete") state.delete(`${namespace}/${step.name}`);
+      else put(namespace, step.part);
+      yield new Map(state);
+    }
+  }
+}
+
+function wanted(spec: SegmentPolicySpec, world: World): ReadonlyMap<string, readonly Part[]> {
+  const parts = compile(OWNER.name, spec, FACTS);
+  const matched = segmentNamespaces(spec, world.namespaces, new Set(world.excludedNamespaces));
+  return new Map(matched.map(({ name, labels }) => [name, partsIn(parts, labels)]));
+}
+
+function seen({ namespaces, pods }: World, inForce: InForce, probe: Packet): Verdict {
+  const networkPolicies = [...inForce.values()];
+  const cluster = { namespaces, pods, networkPolicies, nodes: new Map(), enforce: "All", nodeTraffic: "Enforce" } as const;
+  return verdict(cluster, probe);
+}
