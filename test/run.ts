@@ -27,7 +27,8 @@ interface Count {
 
 /** Runs a suite, shows what it prints, and counts what mocha says in its closing lines. */
 async function run({ args }: Suite): Promise<Count> {
-  const child = spawn("mocha", args, { stdio: ["ignore", "pipe", "inherit"] });
+  const env = { ...process.env, TIERWALL_THOROUGH: "1" };
+  const child = spawn("mocha", args, { stdio: ["ignore", "pipe", "inherit"], env });
   let tail = "";
   child.stdout.on("data", (chunk: Buffer) => {
     process.stdout.write(chunk);

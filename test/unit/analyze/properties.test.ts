@@ -8,6 +8,7 @@ import type { ClusterDraft, PolicyDraft } from "../../cases/case.ts";
 import { readCluster } from "../../cases/evaluation.ts";
 import { rawCluster } from "../../cases/raw-cluster.ts";
 import { clusterDraft, PACKETS, PLAN, policyDraft } from "./cluster-draft.ts";
+import { runs } from "../runs.ts";
 
 const SIDES = [["egress", "Egress"], ["ingress", "Ingress"]] as const;
 const NEW = "shop/new";
@@ -141,7 +142,7 @@ describe("whatever the cluster, the evaluator", function () {
 /** A sample of packets for each draft: all of them for every one would take minutes. */
 function check<T>(arbitrary: fc.Arbitrary<T>, holds: (draft: T, sent: readonly Packet[]) => void): void {
   const some = fc.shuffledSubarray([...PACKETS], { minLength: 60, maxLength: 60 });
-  fc.assert(fc.property(arbitrary, some, holds), { numRuns: 100 });
+  fc.assert(fc.property(arbitrary, some, holds), { numRuns: runs(100) });
 }
 
 function read(draft: ClusterDraft): Cluster {

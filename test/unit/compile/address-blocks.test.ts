@@ -41,16 +41,4 @@ describe("merging addresses into CIDRs", () => {
     const node = { addresses: ["192.168.0.4", "node-a.example.com"], podCIDRs: ["10.244.3.0/24", "fd00:3::/64", "10.9.9.9/32", "none"] };
     assert.deepEqual(mergeAddresses(nodeAddresses(node)).map(networkText), ["10.9.9.9/32", "10.244.3.0/31", "192.168.0.4/32", "fd00:3::/127"]);
   });
-
-  it("is done with 5,000 nodes of both families in half a second", () => {
-    const nodes = Array.from({ length: 5_000 }, (_, index) => ({
-      addresses: [`10.${index >> 8}.${index & 255}.7`, `fd00:1::${index.toString(16)}`],
-      podCIDRs: [`10.${128 + (index >> 8)}.${index & 255}.0/24`, `fd00:2:${index.toString(16)}::/64`],
-    }));
-    const start = performance.now();
-    const blocks = mergeAddresses(nodes.flatMap(nodeAddresses));
-    const took = performance.now() - start;
-    assert.ok(blocks.length > 15_000, `${blocks.length}`);
-    assert.ok(took < 500, `${took} ms`);
-  });
 });

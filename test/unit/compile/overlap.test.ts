@@ -4,6 +4,7 @@ import fc from "fast-check";
 
 import { selects, type LabelRequirement, type LabelSelector } from "../../../operator/api/label-selector.ts";
 import { mayOverlap } from "../../../operator/compile/overlap.ts";
+import { runs } from "../runs.ts";
 
 const values = fc.subarray(["x", "y"], { minLength: 1 });
 const requirement: fc.Arbitrary<LabelRequirement> = fc.tuple(
@@ -20,6 +21,6 @@ describe("selectors that may share pods", () => {
     const labels = choices.flatMap((a) => choices.map((b) => ({ ...(a !== undefined && { a }), ...(b !== undefined && { b }) })));
     fc.assert(fc.property(selector, selector, (one, other) => {
       assert.equal(mayOverlap(one, other), labels.some((each) => selects(one, each) && selects(other, each)));
-    }), { numRuns: 2_000 });
+    }), { numRuns: runs(2_000) });
   });
 });

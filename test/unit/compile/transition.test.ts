@@ -14,18 +14,19 @@ import { FACTS } from "./facts.ts";
 import type { World } from "./intent.ts";
 import { OWNER, stored } from "./stored.ts";
 import { probesOf, specs, worlds } from "./worlds.ts";
+import { runs } from "../runs.ts";
 
 /** Everything that is in force, by `<namespace>/<name>`. */
 type InForce = ReadonlyMap<string, NetworkPolicy>;
 
 describe("write by write", function () {
   this.timeout(120_000);
-  const runs = { numRuns: 60, endOnFailure: true };
+  const thorough = { numRuns: runs(60), endOnFailure: true };
 
   it("an edit denies at no moment what is allowed before and after", () => {
     fc.assert(fc.property(edits, busy, ([before, after], world) => {
       assertSteady(world, [...transition(before, after, world)], ({ allowed }) => allowed);
-    }), runs);
+    }), thorough);
   });
 
   it("an edit allows no side at any moment what it denies before and after", () => {
@@ -33,13 +34,13 @@ describe("write by write", function () {
       const states = [...transition(before, after, world)];
       assertSteady(world, states, ({ ingress }) => ingress.kind === "denied");
       assertSteady(world, states, ({ egress }) => egress.kind === "denied");
-    }), runs);
+    }), thorough);
   });
 
   it("the first roll-out denies at no moment what is allowed afterwards", () => {
     fc.assert(fc.property(specs, busy, (spec, world) => {
       assertSteady(world, [...transition(undefined, spec, world)], ({ allowed }) => allowed);
-    }), runs);
+    }), thorough);
   });
 
   it("ends with what was compiled", () => {
@@ -49,7 +50,7 @@ describe("write by write", function () {
         const observed = [...end.values()].filter(({ metadata }) => metadata.namespace === namespace);
         assert.deepEqual(plan(OWNER, parts, observed).steps, []);
       }
-    }), runs);
+    }), thorough);
   });
 });
 

@@ -74,4 +74,6 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-export const inForce = (state: NodeState) => (report: NodeReport) => report.state === state && report.failure === undefined;
+export function inForce(state: NodeState): (report: NodeReport) => boolean {
+  return (report) => report.state === state && report.failure === undefined;
+}

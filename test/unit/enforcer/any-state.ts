@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type {
-  GenerationMark, LocalPod, NodeState, PeerSet, PeerSetId, PodUid, PolicyId, ResolvedPeers, ResolvedPolicy, ResolvedRule,
+  GenerationMark, LocalPod, NodeState, PeerSet, PeerSetId, PodUid, PolicyId, ResolvedPeers, ResolvedPolicy,
+  ResolvedRule,
 } from "../../../operator/api/node-state.ts";
 
 const ADDRESSES = ["10.1.0.1", "10.1.0.2", "192.0.2.7", "fd00::1", "fd00::2"] as const;
@@ -61,7 +62,9 @@ function setOf(kind: PeerSet["kind"], member: fc.Arbitrary<string>, maxLength: n
 
 // More members than one message holds.
 const address = fc.nat(0xffffff).map((n) => `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
-const endpoint = fc.tuple(address, fc.constantFrom("tcp", "udp", "sctp"), port).map(([at, proto, number]) => `${at},${proto}:${number}`);
+const endpoint = fc
+  .tuple(address, fc.constantFrom("tcp", "udp", "sctp"), port)
+  .map(([at, proto, number]) => `${at},${proto}:${number}`);
 const sets = fc.tuple(setOf("address", address, 2_500), setOf("address", address, 3), setOf("endpoint", endpoint, 5));
 
 /** Any state that is free of contradictions. */

@@ -54,7 +54,7 @@ describe("Channel", () => {
   });
 
   it("does not wait for a tool that hangs when it is told to stop, and does not use it again", async () => {
-    const hanging = channel("sh", "-c", "while read line; do [ $line = hang ] && sleep 60; echo $line; done");
+    const hanging = channel("sh", "-c", "while read line; do [ $line = hang ] && exec sleep 60; echo $line; done");
     await assert.rejects(hanging.request("hang\n", line, AbortSignal.timeout(50)), ChannelBroken);
     assert.equal(await hanging.request("b\n", line, signal), "b\n");
   });

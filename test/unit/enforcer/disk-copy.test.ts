@@ -9,10 +9,11 @@ import type { NodeCopy } from "../../../operator/enforcer/disk-copy.ts";
 import { readDiskCopy, RefusedCopy, removeDiskCopy, writeDiskCopy } from "../../../operator/enforcer/disk-copy.ts";
 import { addresses, setOf, stateOf } from "../stream/fixture.ts";
 import { anyState } from "./any-state.ts";
+import { runs } from "../runs.ts";
 
 const NODE = "node-a";
 const COPY: NodeCopy = {
-  settings: { ...DEFAULT_ENFORCER_SETTINGS, failClosed: true, backend: "legacy", podCIDRs: ["10.2.0.0/24"] },
+  settings: { ...DEFAULT_ENFORCER_SETTINGS, failClosed: true, backend: "legacy", diskCopyMs: 7, podCIDRs: ["10.2.0.0/24"] },
   state: stateOf(setOf(...addresses(2_500))),
   versions: { pods: "7", networkpolicies: "18446744073709551615" },
 };
@@ -54,7 +55,7 @@ describe("the disk copy", () => {
       const copy: NodeCopy = { state, settings: drawn as NodeCopy["settings"], versions: read };
       await writeDiskCopy(path, NODE, copy);
       assert.deepEqual(await readDiskCopy(path, NODE), copy);
-    }), { numRuns: 150 });
+    }), { numRuns: runs(150) });
   });
 
   it("is not missed where there is none", async () => {

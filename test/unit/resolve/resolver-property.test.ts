@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { NodeState } from "../../../operator/api/node-state.ts";
 import { Resolver } from "../../../operator/resolve/resolver.ts";
 import { apply, namespace, NOTHING, plain, pod, policy } from "./cluster.ts";
+import { runs } from "../runs.ts";
 
 const NODES = ["n1", "n2"];
 const oneOf = <T>(...items: readonly T[]) => fc.constantFrom(...items);
@@ -101,7 +102,7 @@ describe("Resolver, whatever happens", () => {
         for (const node of NODES) assert.deepEqual(plain(resolver.nodeState(node)), plain(fresh.nodeState(node)));
         assert.deepEqual(resolver.problems(), fresh.problems());
         assert.equal(resolver.takeChanges().size, 0);
-      }), { numRuns: 300 });
+      }), { numRuns: runs(300) });
     });
   }
 });
