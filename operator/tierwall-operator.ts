@@ -8,6 +8,7 @@ import { ClusterFacts } from "./control/cluster-facts.ts";
 import { ClusterWatch } from "./control/cluster-watch.ts";
 import { Controllers } from "./control/controllers.ts";
 import { OPERATOR_NAME } from "./control/enforcer-reconciler.ts";
+import { OPERATOR_LABELS, ownRoad } from "./control/own-road.ts";
 import { PolicyAnnouncer } from "./control/policy-announcer.ts";
 import { PolicyView } from "./control/policy-view.ts";
 import { Publisher } from "./control/publisher.ts";
@@ -75,6 +76,9 @@ export class TierwallOperator extends Operator {
     const hub = new StreamHub({
       version,
       settings: enforcerSettings(settings),
+      // Not while `Auto` leaves it to the CNI: then there are no enforcers of ours.
+      retiring: settings.enforcer === "Disabled",
+      podCIDRs: (node) => watch.nodes.store.get(node)?.podCIDRs ?? [],
       state: (node) => this.#publisher.nodeState(node),
       seen: () => watch.seenVersions,
       monotonic: () => clock.monotonic(),
@@ -132,6 +136,7 @@ export class TierwallOperator extends Operator {
       metrics,
       facts: this.#facts,
       announcer: new PolicyAnnouncer(events, metrics),
+      events,
       publisher: () => this.#publisher,
       advertise: options.advertise,
       isLeader: () => this.#election.isLeader(),
@@ -142,6 +147,7 @@ export class TierwallOperator extends Operator {
       work: this.#controllers,
       segmentPolicies: watch.segmentPolicies.store,
       segmentNodes: watch.segmentNodes.store,
+      ownRoad: () => ownRoad({ namespace, labels: OPERATOR_LABELS, settings, apiServer: watch.apiServer }),
     });
   }
 
@@ -178,6 +184,8 @@ export class TierwallOperator extends Operator {
     }
     if (signal.aborted) return;
     log.info("the cluster has been seen", { enforcement: this.#facts.mode().reason });
+    // Also where no endpoint of the API server is known: the road does not wait for them.
+    this.#router.facts();
     this.#controllers.open();
     this.#publisher.open();
     await this.#endpoint.start();

@@ -35,6 +35,7 @@ export class ChangeRouter {
   readonly #work: Work;
   readonly #segmentPolicies: ReadonlyMap<string, SegmentPolicy>;
   readonly #segmentNodes: ReadonlyMap<string, SegmentNodeReport>;
+  readonly #ownRoad: () => NetworkPolicy;
 
   constructor(deps: {
     readonly resolver: Resolver;
@@ -42,12 +43,15 @@ export class ChangeRouter {
     readonly work: Work;
     readonly segmentPolicies: ReadonlyMap<string, SegmentPolicy>;
     readonly segmentNodes: ReadonlyMap<string, SegmentNodeReport>;
+    /** What the operator's own pods may always do, as far as is known now. */
+    readonly ownRoad: () => NetworkPolicy;
   }) {
     this.#resolver = deps.resolver;
     this.#view = deps.view;
     this.#work = deps.work;
     this.#segmentPolicies = deps.segmentPolicies;
     this.#segmentNodes = deps.segmentNodes;
+    this.#ownRoad = deps.ownRoad;
   }
 
   segmentPolicy({ previous, current }: Turn<SegmentPolicy>): void {
@@ -117,8 +121,10 @@ export class ChangeRouter {
     this.#work.enforcers();
   }
 
-  /** The addresses of the cluster's DNS and of the API server may be in every segment. */
+  /** The addresses of the cluster's DNS and of the API server may be in every segment, and are on our own road. */
   facts(): void {
+    this.#resolver.setOwnRoad(this.#ownRoad());
+    this.#work.publish();
     for (const name of this.#segmentPolicies.keys()) this.#work.policy(name);
   }
 

@@ -11,6 +11,9 @@ export const ENFORCER_POD_LABELS = {
   "app.kubernetes.io/part-of": "tierwall",
 } as const;
 
+/** On the node, and in the enforcer's pod. */
+const STATE_DIRECTORY = "/var/lib/tierwall";
+
 export interface EnforcerPlacement {
   readonly namespace: string;
   readonly image: string;
@@ -68,6 +71,7 @@ function podSpec(settings: Settings, { image, imagePullPolicy, operator, namespa
           "--ca-file=/var/run/tierwall/ca/ca.crt",
           "--token-file=/var/run/tierwall/token/token",
           `--probe-address=127.0.0.1:${probes}`,
+          `--state-directory=${STATE_DIRECTORY}`,
         ],
         env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
         resources: { requests: { cpu, memory }, limits: { memory } },
@@ -87,6 +91,7 @@ function podSpec(settings: Settings, { image, imagePullPolicy, operator, namespa
         volumeMounts: [
           { name: "xtables-lock", mountPath: "/run/xtables.lock" },
           { name: "modules", mountPath: "/lib/modules", readOnly: true },
+          { name: "state", mountPath: STATE_DIRECTORY },
           { name: "ca", mountPath: "/var/run/tierwall/ca", readOnly: true },
           { name: "token", mountPath: "/var/run/tierwall/token", readOnly: true },
           { name: "tmp", mountPath: "/tmp" },
@@ -97,6 +102,8 @@ function podSpec(settings: Settings, { image, imagePullPolicy, operator, namespa
       // Shared with kube-proxy and the CNI plugin: whoever changes iptables holds it.
       { name: "xtables-lock", hostPath: { path: "/run/xtables.lock", type: "FileOrCreate" } },
       { name: "modules", hostPath: { path: "/lib/modules", type: "DirectoryOrCreate" } },
+      // What is in force, for the time after a reboot in which nobody can be asked.
+      { name: "state", hostPath: { path: STATE_DIRECTORY, type: "DirectoryOrCreate" } },
       { name: "ca", configMap: { name: "tierwall-ca" } },
       {
         name: "token",

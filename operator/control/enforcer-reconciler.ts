@@ -6,9 +6,11 @@ import { Reader } from "../api/reader.ts";
 import type { Settings } from "../api/settings.ts";
 import { applyPatch, deleteObject, find, type ApiObject } from "../kube/apply.ts";
 import type { ApiClient } from "../kube/client.ts";
+import type { EventRecorder } from "../kube/events.ts";
 import { DAEMON_SETS, DEPLOYMENTS, SERVICES, type Resource } from "../kube/resource.ts";
-import { ENFORCER_NAME, enforcerDaemonSet, type EnforcerPlacement } from "./enforcer-daemonset.ts";
+import { enforcerDaemonSet, type EnforcerPlacement } from "./enforcer-daemonset.ts";
 import type { EnforcementMode } from "./enforcement-mode.ts";
+import type { EnforcerRetirement } from "./enforcer-retirement.ts";
 
 export const OPERATOR_NAME = "tierwall-operator";
 /** Of the wish that a DaemonSet was written from: equal means there is nothing to write. */
@@ -46,11 +48,23 @@ export interface EnforcerReconcilerOptions {
   readonly mode: () => EnforcementMode;
   readonly current: () => DaemonSetSummary | undefined;
   readonly isLeader: () => boolean;
+  readonly retirement: EnforcerRetirement;
+  readonly events: Pick<EventRecorder, "record">;
   /** `<host>:<port>` for enforcers to dial, instead of the Service's address: for an operator outside the cluster. */
   readonly advertise: string | undefined;
 }
 
-/** Keeps the enforcers' DaemonSet as the settings want it: there when enforcement is ours, gone when it is not. */
+/** The DaemonSet is compared with the operator's own Deployment this often. */
+const RECHECK_MS = 60_000;
+/** Somebody waits for the enforcers to be gone. */
+const RETIREMENT_CHECK_MS = 500;
+/** An Event's text is short. */
+const MOST_NAMED = 20;
+
+/**
+ * Keeps the enforcers' DaemonSet as the settings want it: there when enforcement is ours. When it is not any more, the
+ * stream tells the enforcers to clear their nodes, and the DaemonSet goes when they have.
+ */
 export class EnforcerReconciler {
   readonly #options: EnforcerReconcilerOptions;
   /** The DaemonSet's generation after our last write: a later one is somebody's edit. */
@@ -60,15 +74,36 @@ export class EnforcerReconciler {
     this.#options = options;
   }
 
-  /** @throws ApiError, PlacementError */
-  async reconcile(): Promise<void> {
-    const { client, settings, namespace, mode, current, isLeader } = this.#options;
-    if (!isLeader()) return;
+  /** @returns milliseconds after which to look again. @throws ApiError, PlacementError */
+  async reconcile(): Promise<number> {
+    const { mode, current, isLeader, retirement } = this.#options;
     const found = current();
-    if (!mode().managed) {
-      if (found !== undefined) await deleteObject(client, DAEMON_SETS, { namespace, name: ENFORCER_NAME }, found.uid);
-      return;
+    if (isLeader() && !mode().managed && found !== undefined) return await this.#retire(found);
+    retirement.reset();
+    if (isLeader() && mode().managed) await this.#place(found);
+    return RECHECK_MS;
+  }
+
+  async #retire({ namespace, name, uid }: DaemonSetSummary): Promise<number> {
+    const { client, retirement, events } = this.#options;
+    const { nodes, overdue } = retirement.awaited();
+    if (nodes.length > 0 && !overdue) return RETIREMENT_CHECK_MS;
+    const regarding = { apiVersion: "apps/v1", kind: "DaemonSet", namespace, name, uid };
+    if (nodes.length > 0) {
+      const message =
+        `the enforcers are removed, but rules may be left on ${listed(nodes)}: ` +
+        "run the enforcer's cleanup there, or restart these nodes";
+      events.record({ regarding, type: "Warning", reason: "NodesNotCleared", message });
+    } else {
+      const message = "every enforcer has cleared its node: they are removed";
+      events.record({ regarding, type: "Normal", reason: "NodesCleared", message });
     }
+    await deleteObject(client, DAEMON_SETS, { namespace, name }, uid);
+    return RECHECK_MS;
+  }
+
+  async #place(found: DaemonSetSummary | undefined): Promise<void> {
+    const { client, settings } = this.#options;
     const manifest = enforcerDaemonSet(settings, await this.#placement());
     const wish = createHash("sha256").update(canonicalJson(manifest)).digest("hex").slice(0, 16);
     const asWritten = this.#written === undefined || this.#written.generation === found?.generation;
@@ -120,6 +155,11 @@ export class EnforcerReconciler {
 
 function withWish(manifest: ApiObject, wish: string): ApiObject {
   return { ...manifest, metadata: { ...manifest.metadata, annotations: { [WISH_ANNOTATION]: wish } } };
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MOST_NAMED;
+  return `${names.slice(0, MOST_NAMED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 function ownerReference(deployment: Reader): OwnerReference {

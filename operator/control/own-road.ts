@@ -3,6 +3,11 @@ import type { Labels } from "../api/meta.ts";
 import type { Settings } from "../api/settings.ts";
 import type { ApiServerFacts } from "../compile/facts.ts";
 
+/** What the operator's pods carry, and nothing else of its namespace. */
+export const OPERATOR_LABELS: Labels = {
+  "app.kubernetes.io/name": "tierwall-operator",
+  "app.kubernetes.io/part-of": "tierwall",
+};
 /** No object of the cluster can be called so. */
 const NAME = "(own road)";
 /** Where an API server listens whose endpoints are not known. */

@@ -3,11 +3,14 @@ import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
 import type { NodeState } from "../api/node-state.ts";
 import type { Backoff } from "../timing/backoff.ts";
 import { waitAfter } from "../timing/backoff.ts";
+import type { Versions } from "../stream/versions.ts";
 import type { Clock } from "./clock.ts";
+import type { NodeCopy } from "./disk-copy.ts";
 import type { Finding } from "./finding.ts";
 import type { LineLogger } from "./line-logger.ts";
 import { NetfilterError } from "./netfilter/netfilter.ts";
 import type { Applied, NodeFirewall, NodeSettings } from "./node-firewall.ts";
+import type { Memory } from "./node-memory.ts";
 import type { NodeReport } from "./node-report.ts";
 import { WakeUp } from "./wake-up.ts";
 
@@ -15,6 +18,8 @@ export interface AgentOptions {
   readonly firewall: NodeFirewall;
   /** Told after each apply that confirmed something, and after each failure. */
   readonly report: (report: NodeReport) => void;
+  /** Keeps what is in force for the next start; absent = nothing is kept. */
+  readonly memory?: Memory;
   readonly log: LineLogger;
   readonly clock: Clock;
   readonly random: () => number;
@@ -24,15 +29,24 @@ export interface AgentOptions {
 
 /** States come in bursts, and a sweep takes as long as an apply: it waits for a quiet moment. */
 const SWEEP_AFTER_MS = 200;
+/** A complete state, and whether the operator has said it in this run. */
+interface Wanted {
+  readonly state: NodeState;
+  readonly versions: Versions;
+  readonly origin: "stream" | "disk";
+}
+
 const RETRY: Backoff = { firstMs: 100, mostMs: 5_000 };
 
 /**
  * Keeps the node's firewall equal to the newest state of its stream. Until the first complete state has come it only
- * sees to the skeleton: what an earlier run left stays in force.
+ * sees to the skeleton: what an earlier run left stays in force. After a reboot nothing is left, and the disk copy
+ * stands in.
  */
 export class Agent {
   readonly #firewall: NodeFirewall;
   readonly #report: (report: NodeReport) => void;
+  readonly #memory: Memory | undefined;
   readonly #log: LineLogger;
   readonly #clock: Clock;
   readonly #random: () => number;
@@ -40,8 +54,11 @@ export class Agent {
   readonly #wakeUp = new WakeUp();
   #settings: NodeSettings = { ...DEFAULT_ENFORCER_SETTINGS, podCIDRs: [] };
   /** States that arrive while one is being applied replace each other here. */
-  #wanted: NodeState | undefined;
-  #applied: { readonly state: NodeState; readonly result: Applied } | undefined;
+  #wanted: Wanted | undefined;
+  #applied: { readonly wanted: Wanted; readonly settings: NodeSettings; readonly result: Applied } | undefined;
+  /** Of an earlier run, while it is not known yet whether the kernel still holds something newer. */
+  #copy: NodeCopy | undefined;
+  #leaving: "no" | "asked" | "done" = "no";
   /** For these settings the firewall is prepared. */
   #prepared: NodeSettings | undefined;
   #failures = 0;
@@ -50,18 +67,25 @@ export class Agent {
   #sweepAt = Infinity;
   #leaversAt = Infinity;
 
-  constructor({ firewall, report, log, clock, random, sweepAfterMs = SWEEP_AFTER_MS }: AgentOptions) {
+  constructor({ firewall, report, memory, log, clock, random, sweepAfterMs = SWEEP_AFTER_MS }: AgentOptions) {
     this.#firewall = firewall;
     this.#report = report;
+    this.#memory = memory;
     this.#log = log;
     this.#clock = clock;
     this.#random = random;
     this.#sweepAfterMs = sweepAfterMs;
   }
 
-  /** A state is in force, it is the newest one, and nothing has failed since. */
+  /** A state that the operator has sent is in force, and nothing has failed since. */
   get ready(): boolean {
-    return this.#applied !== undefined && this.#failures === 0;
+    return this.#applied?.wanted.origin === "stream" && this.#failures === 0;
+  }
+
+  /** Takes the disk copy of an earlier run; to be called before `run`. */
+  recall(copy: NodeCopy): void {
+    this.configure(copy.settings);
+    this.#copy = copy;
   }
 
   /** Takes what the operator says of the node; what that changes in the kernel is done with the next state. */
@@ -72,8 +96,18 @@ export class Agent {
   }
 
   /** Takes a complete state and returns at once; what is applied next is the newest one then. */
-  receive(state: NodeState): void {
-    this.#wanted = state;
+  receive(state: NodeState, versions: Versions = {}): void {
+    this.#wanted = { state, versions, origin: "stream" };
+    this.#copy = undefined;
+    this.#leaving = "no";
+    this.#wakeUp.call();
+  }
+
+  /** Takes that the node is to be cleared of all of ours; a state that comes later takes it back. */
+  retire(): void {
+    this.#wanted = undefined;
+    this.#copy = undefined;
+    this.#leaving = "asked";
     this.#wakeUp.call();
   }
 
@@ -87,40 +121,75 @@ export class Agent {
         if (!signal.aborted) await this.#fail(error, signal);
         continue;
       }
-      if (this.#wanted === this.#applied?.state && this.#prepared === this.#settings) {
+      if (!this.#hasWork) {
         const next = this.#applied === undefined ? Infinity : Math.min(this.#checkAt, this.#sweepAt, this.#leaversAt);
         await this.#wakeUp.sleep(Math.max(0, next - this.#clock.monotonic()), this.#clock, signal);
       }
     }
   }
 
+  get #hasWork(): boolean {
+    if (this.#leaving !== "no") return this.#leaving === "asked";
+    return this.#wanted !== this.#applied?.wanted || this.#prepared !== this.#settings;
+  }
+
   async #work(signal: AbortSignal): Promise<void> {
+    if (this.#leaving === "asked") await this.#leave(signal);
+    if (this.#leaving !== "no") return;
     const settings = this.#settings;
     const anew = this.#prepared !== settings;
     if (anew) await this.#firewall.prepare(settings, signal);
     this.#prepared = settings;
+    // They have changed meanwhile: nothing is confirmed that is not enforced as it should be.
+    if (this.#settings !== settings) return;
+    if (this.#copy !== undefined) await this.#consider(this.#copy, signal);
     const wanted = this.#wanted;
     if (wanted === undefined) return;
     const leavers = this.#clock.monotonic() >= this.#leaversAt;
-    if (anew || leavers || wanted !== this.#applied?.state) await this.#apply(wanted, signal);
-    else if (this.#clock.monotonic() >= this.#checkAt) await this.#check(wanted, signal);
+    const { wanted: last, settings: lastSettings } = this.#applied ?? {};
+    if (leavers || lastSettings !== settings || last !== wanted) await this.#apply(wanted, settings, signal);
+    else if (this.#clock.monotonic() >= this.#checkAt) await this.#check(wanted, settings, signal);
     else if (this.#clock.monotonic() >= this.#sweepAt) await this.#sweep(signal);
   }
 
-  async #apply(state: NodeState, signal: AbortSignal): Promise<void> {
-    const start = this.#clock.monotonic();
-    const result = await this.#firewall.apply(state, signal);
-    this.#settle(state, result);
-    const duration = Math.round(this.#clock.monotonic() - start);
-    const { wrote, rules, sets } = result;
-    if (wrote) this.#log.info("state applied", { ...rules, sets, pods: state.pods.size, milliseconds: duration });
+  /** A kernel that holds something newer than the copy must not go back in time. */
+  async #consider(copy: NodeCopy, signal: AbortSignal): Promise<void> {
+    const standing = await this.#firewall.standing(copy.state, signal);
+    // The stream may have been faster.
+    if (this.#copy !== copy) return;
+    this.#copy = undefined;
+    if (standing === "other") this.#log.info("the rules in force are newer than the disk copy: they stay");
+    else this.#wanted = { state: copy.state, versions: copy.versions, origin: "disk" };
   }
 
-  async #check(state: NodeState, signal: AbortSignal): Promise<void> {
-    const result = await this.#firewall.verify(state, signal);
+  async #leave(signal: AbortSignal): Promise<void> {
+    // From the first step on nothing is in force any more, also if the second fails.
+    this.#prepared = undefined;
+    this.#applied = undefined;
+    const { chains, sets } = await this.#firewall.clear(this.#clock, signal);
+    await this.#memory?.forget();
+    if (this.#leaving !== "asked") return;
+    this.#leaving = "done";
+    this.#log.info("the node is cleared, as the operator wants it", { chains, sets });
+    this.#report({ ...this.#nothing(), wrote: chains + sets > 0, standing: "Retired", failure: undefined });
+  }
+
+  async #apply(wanted: Wanted, settings: NodeSettings, signal: AbortSignal): Promise<void> {
+    const { state } = wanted;
+    const start = this.#clock.monotonic();
+    const result = await this.#firewall.apply(state, signal);
+    this.#settle(wanted, settings, result);
+    const duration = Math.round(this.#clock.monotonic() - start);
+    const { wrote, rules, sets } = result;
+    const facts = { ...rules, sets, pods: state.pods.size, milliseconds: duration };
+    if (wrote) this.#log.info(wanted.origin === "disk" ? "disk copy applied" : "state applied", facts);
+  }
+
+  async #check(wanted: Wanted, settings: NodeSettings, signal: AbortSignal): Promise<void> {
+    const result = await this.#firewall.verify(wanted.state, signal);
     const { wrote, rules, sets } = result;
     if (wrote) this.#log.warn("drift corrected", { ...rules, sets });
-    this.#settle(state, result);
+    this.#settle(wanted, settings, result);
     await this.#sweep(signal);
   }
 
@@ -135,13 +204,22 @@ export class Agent {
     }
   }
 
-  #settle(state: NodeState, result: Applied): void {
-    this.#applied = { state, result };
+  #settle(wanted: Wanted, settings: NodeSettings, result: Applied): void {
+    const { state, versions, origin } = wanted;
+    this.#applied = { wanted, settings, result };
     this.#checkAt = this.#clock.monotonic() + this.#settings.driftCheckMs;
     this.#sweepAt = this.#clock.monotonic() + this.#sweepAfterMs;
     this.#leaversAt = result.leaversDue ?? Infinity;
     this.#say(result.findings);
-    this.#report({ state, ...result, backend: this.#firewall.backend, failure: undefined });
+    const standing = origin === "disk" ? "EnforcingDiskCopy" : "Enforcing";
+    this.#report({ state, ...result, standing, backend: this.#firewall.backend, failure: undefined });
+    if (origin === "stream") this.#memory?.keep({ settings, state, versions });
+  }
+
+  #nothing(): Omit<NodeReport, "standing" | "failure"> {
+    const rules = { ipv4: 0, ipv6: 0 };
+    const { backend } = this.#firewall;
+    return { state: undefined, wrote: false, rules, sets: 0, findings: [], leaversDue: undefined, backend };
   }
 
   /** Each finding once, when it is new. */
@@ -157,14 +235,14 @@ export class Agent {
     const reason = error instanceof NetfilterError ? error.reason : "ApplyFailed";
     const message = error instanceof Error ? error.message : String(error);
     this.#log.error("the firewall could not be brought to its state", { reason, error: message });
+    const applied = this.#applied;
+    const inForce = applied === undefined ? {} : { state: applied.wanted.state, ...applied.result };
     this.#report({
-      state: this.#applied?.state,
+      ...this.#nothing(),
+      ...inForce,
       wrote: false,
-      rules: this.#applied?.result.rules ?? { ipv4: 0, ipv6: 0 },
-      sets: this.#applied?.result.sets ?? 0,
-      findings: this.#applied?.result.findings ?? [],
       leaversDue: undefined,
-      backend: this.#firewall.backend,
+      standing: "Enforcing",
       failure: { reason, message },
     });
     await this.#clock.sleep(waitAfter(this.#failures, RETRY, this.#random), signal);

@@ -7,6 +7,8 @@ export interface EnforcerArguments {
   readonly operator: { readonly host: string; readonly port: number; readonly name: string };
   readonly caFile: string;
   readonly tokenFile: string;
+  /** Where the disk copy is kept; empty = none is. */
+  readonly stateDirectory: string;
   readonly probes: { readonly host: string; readonly port: number };
   readonly api: ApiServer;
 }
@@ -24,6 +26,7 @@ export function readArguments(argv: readonly string[], env: Readonly<NodeJS.Proc
       "operator-name": { type: "string", default: "tierwall-operator.tierwall-system.svc" },
       "ca-file": { type: "string", default: "/var/run/tierwall/ca/ca.crt" },
       "token-file": { type: "string", default: "/var/run/tierwall/token/token" },
+      "state-directory": { type: "string", default: "" },
       "probe-address": { type: "string", default: "127.0.0.1:9474" },
       "api-server": { type: "string", default: apiServer(env) },
       "api-ca-file": { type: "string", default: `${SERVICE_ACCOUNT}/ca.crt` },
@@ -37,9 +40,17 @@ export function readArguments(argv: readonly string[], env: Readonly<NodeJS.Proc
     operator: { ...address("--operator", values.operator), name: values["operator-name"] },
     caFile: values["ca-file"],
     tokenFile: values["token-file"],
+    stateDirectory: values["state-directory"],
     probes: address("--probe-address", values["probe-address"]),
     api: { server: values["api-server"], caFile: values["api-ca-file"], tokenFile: values["api-token-file"] },
   };
+}
+
+/** How `cleanup` is started. @throws Error with a sentence that says which argument is wrong */
+export function readCleanupArguments(argv: readonly string[]): Pick<EnforcerArguments, "stateDirectory"> {
+  const options = { "state-directory": { type: "string", default: "/var/lib/tierwall" } } as const;
+  const { values } = parseArgs({ args: [...argv], strict: true, options });
+  return { stateDirectory: values["state-directory"] };
 }
 
 /** Kubernetes tells every pod, those on the host network too, where its API server is. */

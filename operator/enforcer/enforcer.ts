@@ -3,12 +3,14 @@ import { type ConnectionState, StreamClient } from "../stream/client.ts";
 import { Agent } from "./agent.ts";
 import type { EnforcerArguments } from "./arguments.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
+import type { NodeCopy } from "./disk-copy.ts";
 import { LinuxHost } from "./host.ts";
 import type { LineLogger } from "./line-logger.ts";
 import { chooseBackend } from "./netfilter/backend-choice.ts";
 import { CommandNetfilter } from "./netfilter/command-netfilter.ts";
 import { WarmNetfilter } from "./netfilter/warm-netfilter.ts";
 import { NodeFirewall } from "./node-firewall.ts";
+import { NodeMemory } from "./node-memory.ts";
 import { serveProbes } from "./probe-server.ts";
 import { SegmentNodeReporter } from "./segment-node-reporter.ts";
 import { SegmentNodeWriter } from "./segment-node-writer.ts";
@@ -20,17 +22,19 @@ export class Enforcer {
   readonly #writer: SegmentNodeWriter;
   readonly #reporter: SegmentNodeReporter;
   readonly #agent: Agent;
-  readonly #stream: StreamClient;
+  readonly #memory: NodeMemory | undefined;
 
   constructor(given: EnforcerArguments, log: LineLogger) {
-    const { node, operator, caFile, tokenFile } = given;
+    const { node, stateDirectory } = given;
     const ports = { log, clock: SYSTEM_CLOCK, random: Math.random };
     this.#arguments = given;
     this.#log = log;
     this.#writer = new SegmentNodeWriter(given.api, node);
     this.#reporter = new SegmentNodeReporter({ ...ports, sink: this.#writer, version: VERSION });
+    this.#memory = stateDirectory === "" ? undefined : new NodeMemory({ ...ports, directory: stateDirectory, node });
     this.#agent = new Agent({
       ...ports,
+      ...(this.#memory && { memory: this.#memory }),
       firewall: new NodeFirewall({
         netfilter: (backend) => new WarmNetfilter(new CommandNetfilter(backend)),
         chooseBackend,
@@ -39,19 +43,6 @@ export class Enforcer {
       }),
       report: (report) => this.#reporter.report(report),
     });
-    this.#stream = new StreamClient({
-      node,
-      host: operator.host,
-      port: operator.port,
-      serverName: operator.name,
-      caFile,
-      tokenFile,
-      sleep: SYSTEM_CLOCK.sleep,
-      random: Math.random,
-      onHello: ({ settings, podCIDRs }) => this.#agent.configure({ ...settings, podCIDRs }),
-      onBatch: ({ state }) => this.#agent.receive(state),
-      onState: (state, message) => this.#follow(state, message),
-    });
   }
 
   /** Works until the signal is aborted. @throws Error if the probes' port is taken. */
@@ -59,8 +50,35 @@ export class Enforcer {
     const { node, probes } = this.#arguments;
     this.#log.info("enforcer starts", { node, version: VERSION });
     await serveProbes(probes, () => this.#agent.ready, signal);
-    await Promise.all([this.#agent.run(signal), this.#reporter.run(signal), this.#stream.run(signal)]);
+    const copy = await this.#memory?.recall();
+    if (copy !== undefined) this.#agent.recall(copy);
+    await Promise.all([
+      this.#agent.run(signal),
+      this.#reporter.run(signal),
+      this.#stream(copy).run(signal),
+      this.#memory?.run(signal),
+    ]);
     this.#writer.close();
+  }
+
+  #stream(copy: NodeCopy | undefined): StreamClient {
+    const { node, operator, caFile, tokenFile } = this.#arguments;
+    return new StreamClient({
+      node,
+      host: operator.host,
+      port: operator.port,
+      serverName: operator.name,
+      caFile,
+      tokenFile,
+      ...(copy && { since: copy.versions }),
+      sleep: SYSTEM_CLOCK.sleep,
+      monotonic: SYSTEM_CLOCK.monotonic,
+      random: Math.random,
+      onHello: ({ settings, podCIDRs }) => this.#agent.configure({ ...settings, podCIDRs }),
+      onBatch: ({ state, revision }) => this.#agent.receive(state, revision.versions),
+      onRetire: () => this.#agent.retire(),
+      onState: (state, message) => this.#follow(state, message),
+    });
   }
 
   #follow(state: ConnectionState, message: string): void {

@@ -1,20 +1,36 @@
-import { readArguments, type EnforcerArguments } from "./arguments.ts";
+import { readArguments, readCleanupArguments } from "./arguments.ts";
+import { cleanUp } from "./cleanup.ts";
 import { Enforcer } from "./enforcer.ts";
 import { lineLogger } from "./line-logger.ts";
 
-const log = lineLogger((line) => process.stdout.write(line), () => new Date());
+/** The status that tools take for a wrong command line. */
+const MISUSED = 2;
 
-/** One line for people, and the status that tools take for a wrong command line. */
-function argumentsOrExit(): EnforcerArguments {
+/** One line for people. */
+function exitWith(error: unknown, status: number): never {
+  process.stderr.write(`tierwall-enforcer: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(status);
+}
+
+function readOrExit<T>(read: () => T): T {
   try {
-    return readArguments(process.argv.slice(2), process.env);
+    return read();
   } catch (error) {
-    process.stderr.write(`tierwall-enforcer: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exit(2);
+    return exitWith(error, MISUSED);
   }
 }
 
 const stop = new AbortController();
+const [command, ...rest] = process.argv.slice(2);
+if (command === "cleanup") {
+  const { stateDirectory } = readOrExit(() => readCleanupArguments(rest));
+  const removed = await cleanUp(stateDirectory, stop.signal).catch((error: unknown) => exitWith(error, 1));
+  process.stdout.write(`${removed}\n`);
+  process.exit(0);
+}
+
+const given = readOrExit(() => readArguments(process.argv.slice(2), process.env));
+const log = lineLogger((line) => process.stdout.write(line), () => new Date());
 for (const name of ["SIGTERM", "SIGINT"] as const) {
   process.once(name, () => {
     // Nothing of ours is taken out of the kernel: it goes on enforcing while we are away.
@@ -22,6 +38,5 @@ for (const name of ["SIGTERM", "SIGINT"] as const) {
     stop.abort();
   });
 }
-
-await new Enforcer(argumentsOrExit(), log).run(stop.signal);
+await new Enforcer(given, log).run(stop.signal);
 process.exit(0);

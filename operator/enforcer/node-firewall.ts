@@ -118,19 +118,21 @@ export class NodeFirewall {
     this.#facts = UNKNOWN_HOST;
   }
 
-  /** What the kernel holds beside `state`, which an earlier run may have applied; after `prepare`. @throws NetfilterError */
+  /** What the kernel holds beside `state`, which an earlier run had in force; after `prepare`. @throws NetfilterError */
   async standing(state: NodeState, signal: AbortSignal): Promise<Standing> {
     await this.#look(state);
     const { bridged } = this.#facts;
-    const stands: Stand[] = [];
-    for (const netfilter of this.#tables()) {
-      for (const family of FAMILIES) {
-        const options = netfilter.backend === this.backend ? this.#layouts.get(family) : undefined;
-        const name = options && stateName(state, family, { ...options, bridged });
-        stands.push({ chains: (await netfilter.leftovers(family, signal)).chains, name });
+    return await this.#onBoth(async (tables) => {
+      const stands: Stand[] = [];
+      for (const netfilter of tables) {
+        for (const family of FAMILIES) {
+          const options = netfilter === this.#netfilter ? this.#layouts.get(family) : undefined;
+          const name = options && stateName(state, family, { ...options, bridged });
+          stands.push({ chains: (await netfilter.leftovers(family, signal)).chains, name });
+        }
       }
-    }
-    return standingOf(stands);
+      return standingOf(stands);
+    });
   }
 
   /** Takes all of ours out of both backends; `prepare` begins anew. @throws NetfilterError if something stays */
@@ -143,7 +145,11 @@ export class NodeFirewall {
     };
     this.#families = [];
     this.#settings = undefined;
-    return await removeOurs({ tables: this.#tables(), sets, clock }, signal);
+    try {
+      return await this.#onBoth((tables) => removeOurs({ tables, sets, clock }, signal));
+    } finally {
+      chosen.close();
+    }
   }
 
   /**
@@ -243,10 +249,14 @@ export class NodeFirewall {
     }
   }
 
-  /** Of both backends, the chosen one's first. */
-  #tables(): readonly Netfilter[] {
+  /** With both backends, the chosen one first. */
+  async #onBoth<T>(act: (tables: readonly Netfilter[]) => Promise<T>): Promise<T> {
     const other = this.#options.netfilter(this.backend === "nft" ? "legacy" : "nft");
-    return this.#netfilter === undefined ? [other] : [this.#netfilter, other];
+    try {
+      return await act(this.#netfilter === undefined ? [other] : [this.#netfilter, other]);
+    } finally {
+      other.close();
+    }
   }
 
   async #sweepOther(signal: AbortSignal): Promise<void> {

@@ -11,19 +11,24 @@ export interface NodeReport extends Applied {
   /** In force; `undefined` while none is. */
   readonly state: NodeState | undefined;
   readonly backend: Backend;
+  /** What became of the node, as a condition's reason; without meaning beside a failure. */
+  readonly standing: "Enforcing" | "EnforcingDiskCopy" | "Retired";
   readonly failure: { readonly reason: string; readonly message: string } | undefined;
 }
 
-/** The SegmentNode's status. Confirms the generations of the state that is in force, never of one that failed. */
+/**
+ * The SegmentNode's status. Confirms the generations of the state that is in force, never of one that failed. Those of
+ * a disk copy are confirmed too: the operator sent them, and the kernel holds them again.
+ */
 export function segmentNodeStatus(
-  { state, wrote, rules, sets, findings, backend, failure }: NodeReport,
+  { state, wrote, rules, sets, findings, backend, standing, failure }: NodeReport,
   previous: SegmentNodeStatus | undefined,
   version: string,
   now: string,
 ): SegmentNodeStatus {
   const pods = state?.pods.size ?? 0;
   const policies = confirmations(state, findings);
-  const drafts = conditionDrafts(pods, findings, failure);
+  const drafts = conditionDrafts(pods, standing, findings, failure);
   return {
     conditions: settled(drafts, previous?.conditions ?? [], now),
     policies,
@@ -45,6 +50,7 @@ function settled(drafts: readonly ConditionDraft[], previous: readonly Condition
 /** Ready says whether the rules are in force and hold; Degraded says everything that is wrong, the worst first. */
 function conditionDrafts(
   pods: number,
+  standing: NodeReport["standing"],
   findings: readonly Finding[],
   failure: NodeReport["failure"],
 ): readonly ConditionDraft[] {
@@ -53,17 +59,34 @@ function conditionDrafts(
   const breach = failure ?? sorted.find(({ holds }) => !holds);
   const ready: ConditionDraft =
     breach === undefined
-      ? {
-          type: "Ready",
-          status: "True",
-          reason: "Enforcing",
-          message: `enforcing on ${pods} ${pods === 1 ? "pod" : "pods"}`,
-        }
+      ? standingCondition(standing, pods)
       : { type: "Ready", status: "False", reason: breach.reason, message: breach.message };
   const [worst] = wrong;
   if (worst === undefined) return [ready];
   const message = wrong.map((each) => each.message).join("; ");
   return [ready, { type: "Degraded", status: "True", reason: worst.reason, message }];
+}
+
+function standingCondition(standing: NodeReport["standing"], pods: number): ConditionDraft {
+  const text = `enforcing on ${pods} ${pods === 1 ? "pod" : "pods"}`;
+  switch (standing) {
+    case "Enforcing":
+      return { type: "Ready", status: "True", reason: standing, message: text };
+    case "EnforcingDiskCopy":
+      return {
+        type: "Ready",
+        status: "True",
+        reason: standing,
+        message: `${text} what the disk copy says: the operator has not been reached yet`,
+      };
+    case "Retired":
+      return {
+        type: "Ready",
+        status: "False",
+        reason: standing,
+        message: "the node is cleared of Tierwall's rules: enforcement is switched off",
+      };
+  }
 }
 
 /** To confirm rules that do not hold would be a lie. */

@@ -2,7 +2,7 @@ import type {
   GenerationMark, LocalPod, NodeDelta, NodeState, PeerSet, PeerSetDelta, PeerSetId, PodUid, PolicyId, ResolvedPolicy,
 } from "../api/node-state.ts";
 import { contradiction } from "./consistency.ts";
-import { PROTOCOL, type Hello, type PeersMessage, type Revision, type StreamMessage } from "./wire.ts";
+import { PROTOCOL, type Hello, type PeersMessage, type Retire, type Revision, type StreamMessage } from "./wire.ts";
 
 /** What an enforcer applies in one piece. `state` is the node's whole state after it. */
 export type Batch =
@@ -15,7 +15,7 @@ export class RefusedBatch extends Error {
 }
 
 /** What one message completes. */
-export type Assembled = Hello | Batch | undefined;
+export type Assembled = Hello | Batch | Retire | undefined;
 
 /** Collects the messages of one connection into batches that are whole and free of contradictions. */
 export class BatchAssembler {
@@ -34,6 +34,10 @@ export class BatchAssembler {
     if (message.type === "hello") return this.#greet(message);
     if (!this.#greeted) throw new RefusedBatch(`the stream begins with ${message.type}, not with hello`);
     if (message.type === "heartbeat") return undefined;
+    if (message.type === "retire") {
+      if (this.#draft !== undefined) throw new RefusedBatch("retire comes inside a batch");
+      return message;
+    }
     if (message.type === "snapshot") {
       if (this.#draft !== undefined) throw new RefusedBatch("a snapshot begins inside another batch");
       this.#draft = new Draft(EMPTY, true);
@@ -77,7 +81,8 @@ export class BatchAssembler {
 
 const EMPTY: NodeState = { policies: new Map(), pods: new Map(), peers: new Map(), generations: new Map() };
 
-type ObjectMessage = Exclude<StreamMessage, { readonly type: "hello" | "snapshot" | "revision" | "heartbeat" }>;
+type Framing = "hello" | "snapshot" | "revision" | "heartbeat" | "retire";
+type ObjectMessage = Exclude<StreamMessage, { readonly type: Framing }>;
 
 /** A batch while its messages come in. */
 class Draft {

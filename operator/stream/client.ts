@@ -7,7 +7,7 @@ import { BatchAssembler, RefusedBatch, type Batch } from "./batch.ts";
 import { parseMessage } from "./codec.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { formatVersions, type Versions } from "./versions.ts";
-import type { Hello } from "./wire.ts";
+import { BEHIND_HEADER, type Hello } from "./wire.ts";
 
 export type ConnectionState = "connecting" | "connected" | "refused" | "disconnected";
 
@@ -24,13 +24,22 @@ export interface ClientOptions {
   readonly onHello: (hello: Hello) => void;
   /** Nothing more is read until it is done. If it throws, the stream is started anew. */
   readonly onBatch: (batch: Batch) => Promise<void> | void;
+  /** The node is to be cleared. */
+  readonly onRetire: () => void;
   readonly onState: (state: ConnectionState, message: string) => void;
+  /** Milliseconds that never go back. */
+  readonly monotonic: () => number;
   /** Ends early, without an error, when the signal is aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** From 0 to below 1. */
   readonly random: () => number;
   /** Of the last batch that an earlier run has applied. */
   readonly since?: Versions;
+  /**
+   * How long replicas may say that they are behind what was last applied here before they are believed to be right: a
+   * cluster that was restored from a backup counts from an older version on. Milliseconds.
+   */
+  readonly behindMs?: number;
   readonly backoff?: { readonly baseMs: number; readonly capMs: number };
   /** From dialling to the response's head. */
   readonly connectMs?: number;
@@ -42,6 +51,8 @@ export class StreamClient {
   #since: Versions;
   /** In a row, without a batch in between. */
   #failures = 0;
+  /** When a replica first said so, and none has served us since. */
+  #behindAt: number | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -60,11 +71,25 @@ export class StreamClient {
       } catch (error) {
         if (signal.aborted) return;
         const refused = error instanceof Refused || error instanceof RefusedBatch;
-        if (error instanceof Refused) atLeastMs = error.retryAfterMs;
         onState(refused ? "refused" : "disconnected", messageOf(error));
+        if (error instanceof Refused) {
+          atLeastMs = error.retryAfterMs;
+          if (error.behind) this.#outwait();
+        }
       }
       await sleep(Math.max(atLeastMs, this.#jitter()), signal);
     }
+  }
+
+  /** One replica catches up within seconds; all of them together are never behind for long. */
+  #outwait(): void {
+    const { monotonic, onState, behindMs = 300_000 } = this.#options;
+    this.#behindAt ??= monotonic();
+    if (monotonic() - this.#behindAt < behindMs) return;
+    const since = formatVersions(this.#since);
+    onState("disconnected", `every replica is behind ${since} for ${behindMs} ms: that is forgotten`);
+    this.#since = {};
+    this.#behindAt = undefined;
   }
 
   /** Full jitter: a restarted operator must not meet all its enforcers in one moment. */
@@ -95,6 +120,10 @@ export class StreamClient {
             if (signal.aborted) return;
             this.#since = assembled.revision.versions;
             this.#failures = 0;
+            this.#behindAt = undefined;
+          } else if (assembled.type === "retire") {
+            this.#failures = 0;
+            this.#options.onRetire();
           } else {
             silenceMs = assembled.settings.streamSilenceMs;
             onHello(assembled);
@@ -161,10 +190,13 @@ export class StreamClient {
 /** The operator has answered, and not with a stream. */
 class Refused extends Error {
   readonly retryAfterMs: number;
+  /** The replica has not seen yet what we have applied. */
+  readonly behind: boolean;
 
-  constructor(message: string, retryAfterMs: number) {
+  constructor(message: string, retryAfterMs: number, behind: boolean) {
     super(message);
     this.retryAfterMs = retryAfterMs;
+    this.behind = behind;
   }
 }
 
@@ -176,7 +208,8 @@ async function refusal(response: IncomingMessage): Promise<Refused> {
   }
   const seconds = Number(response.headers["retry-after"] ?? 0);
   const retryAfterMs = Number.isFinite(seconds) ? Math.min(Math.max(0, seconds), 300) * 1000 : 0;
-  return new Refused(`${response.statusCode} ${text.slice(0, 500).trim()}`, retryAfterMs);
+  const behind = response.headers[BEHIND_HEADER] !== undefined;
+  return new Refused(`${response.statusCode} ${text.slice(0, 500).trim()}`, retryAfterMs, behind);
 }
 
 /** Whatever `read` throws means that the stream is malformed. */

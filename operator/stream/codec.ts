@@ -10,7 +10,7 @@ import type { Hello, PeersMessage, Revision, StreamMessage } from "./wire.ts";
 /** More members of a set than this make several messages: a line stays short enough to be read in one piece. */
 export const MEMBERS_PER_MESSAGE = 1_000;
 
-const TYPES = ["hello", "snapshot", "policy", "pod", "peers", "generation", "revision", "heartbeat"] as const;
+const TYPES = ["hello", "snapshot", "policy", "pod", "peers", "generation", "revision", "heartbeat", "retire"] as const;
 
 /** The message as a line with its end. */
 export function messageLine(message: StreamMessage): string {
@@ -49,6 +49,7 @@ export function parseMessage(line: string): StreamMessage {
       return { type, policy: message.at("policy").text(), mark: nullable(message, "mark", readMark) };
     case "snapshot":
     case "heartbeat":
+    case "retire":
       message.onlyKeys(["type"]);
       return { type };
   }
@@ -122,6 +123,7 @@ function readSettings(settings: Reader): EnforcerSettings {
     backend: settings.at("backend").or((reader) => reader.oneOf(["Auto", "nft", "legacy"]), fallback.backend),
     leaversMs: settings.at("leaversMs").or(milliseconds, fallback.leaversMs),
     driftCheckMs: settings.at("driftCheckMs").or(milliseconds, fallback.driftCheckMs),
+    diskCopyMs: settings.at("diskCopyMs").or(milliseconds, fallback.diskCopyMs),
     streamSilenceMs: settings.at("streamSilenceMs").or(milliseconds, fallback.streamSilenceMs),
   };
 }

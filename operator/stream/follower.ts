@@ -40,6 +40,11 @@ export class Follower {
     this.#write([hello, ...snapshotMessages(state), this.#nextRevision()]);
   }
 
+  /** Tells the node to leave: there is nothing else to say. */
+  retire(hello: Hello): void {
+    this.#write([hello, { type: "retire" }]);
+  }
+
   change(delta: NodeDelta): void {
     if (!this.#full) {
       this.#write([...deltaMessages(delta), this.#nextRevision()]);

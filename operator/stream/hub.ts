@@ -2,12 +2,14 @@ import type { EnforcerSettings } from "../api/enforcer-settings.ts";
 import type { NodeDelta, NodeState } from "../api/node-state.ts";
 import { Follower, type Sink } from "./follower.ts";
 import { behind, type Versions } from "./versions.ts";
-import { PROTOCOL } from "./wire.ts";
+import { PROTOCOL, type Hello } from "./wire.ts";
 
 export interface HubOptions {
   /** Of the operator. */
   readonly version: string;
   readonly settings: EnforcerSettings;
+  /** Enforcement is switched off: whoever connects is told to leave. */
+  readonly retiring?: boolean;
   /** Of a node, as its Node says. Default: not known. */
   readonly podCIDRs?: (node: string) => readonly string[];
   /**
@@ -72,12 +74,14 @@ export class StreamHub {
    */
   publish(changes: ReadonlyMap<string, NodeDelta>, versions: Versions): void {
     this.#versions = versions;
+    if (this.#options.retiring === true) return;
     for (const [node, delta] of changes) this.#connected.get(node)?.follower.change(delta);
   }
 
   /** Greets the node on `sink` with a snapshot and keeps it informed; an older connection of the node is ended. */
   attach(node: string, sink: Sink): Attachment {
-    const state = this.#options.state(node);
+    const { version, settings, retiring = false } = this.#options;
+    const state = retiring ? undefined : this.#options.state(node);
     this.#connected.get(node)?.follower.end("the node has connected anew");
     const follower = new Follower({
       sink,
@@ -89,8 +93,9 @@ export class StreamHub {
     const connected: Connected = { follower, podCIDRs, takesSince: this.#options.monotonic() };
     this.#connected.set(node, connected);
     this.#observe();
-    const { version, settings } = this.#options;
-    follower.greet({ type: "hello", protocol: PROTOCOL, version, node, settings, podCIDRs }, state);
+    const hello: Hello = { type: "hello", protocol: PROTOCOL, version, node, settings, podCIDRs };
+    if (state === undefined) follower.retire(hello);
+    else follower.greet(hello, state);
     return {
       drained: () => {
         connected.takesSince = this.#options.monotonic();

@@ -7,6 +7,7 @@ import type { SecureContextOptions } from "node:tls";
 import type { AuthResult } from "./authenticator.ts";
 import type { StreamHub } from "./hub.ts";
 import { parseVersions, type Versions } from "./versions.ts";
+import { BEHIND_HEADER } from "./wire.ts";
 
 export interface ServerOptions {
   readonly tls: SecureContextOptions;
@@ -81,6 +82,7 @@ export class StreamServer {
     if (!verdict.allowed) return this.#refuse(request, response, verdict.status, verdict.reason, node);
     const late = hub.behind(since);
     if (late !== undefined) {
+      response.setHeader(BEHIND_HEADER, late);
       return this.#refuse(request, response, 503, `this replica has not seen the newest ${late} yet`, node);
     }
     if (!response.destroyed) this.#follow(node, request, response);

@@ -6,9 +6,13 @@ import type {
 /** Version of the messages below. An enforcer refuses a higher one and keeps what is in force. */
 export const PROTOCOL = 1;
 
+/** Of a refusal: the kind of which the replica has seen less than the caller. */
+export const BEHIND_HEADER = "tierwall-behind";
+
 /**
  * One line of `GET /v1/nodes/<node>/stream`. `hello` is first, then `snapshot`; messages are then collected until a
- * `revision` ends the batch. What a snapshot does not name is gone once its batch is complete.
+ * `revision` ends the batch. What a snapshot does not name is gone once its batch is complete. Where enforcement is
+ * switched off, `retire` comes instead of all that.
  */
 export type StreamMessage =
   | Hello
@@ -18,7 +22,13 @@ export type StreamMessage =
   | PeersMessage
   | { readonly type: "generation"; readonly policy: string; readonly mark: GenerationMark | null }
   | Revision
-  | { readonly type: "heartbeat" };
+  | { readonly type: "heartbeat" }
+  | Retire;
+
+/** The node is to be cleared of all of ours, and says so in its SegmentNode. */
+export interface Retire {
+  readonly type: "retire";
+}
 
 export interface Hello {
   readonly type: "hello";

@@ -76,7 +76,9 @@ export async function addForeignRules(network: ScratchNetwork): Promise<void> {
 
 /** Everything that packets may meet on the node, as text: of ours and of others. */
 export async function allRules(network: ScratchNetwork): Promise<string> {
-  const saved = await Promise.all(TABLES.map(async (tables) => `# ${tables}\n${withoutCounts(await network.inNode(`${tables}-save`))}`));
+  const saved = await Promise.all(
+    TABLES.map(async (tables) => `# ${tables}\n${withoutCounts(await network.inNode(`${tables}-save`))}`),
+  );
   const native = await network.inNode("nft", "list", "ruleset");
   const sets = await network.inNode("ipset", "save");
   return [...saved, native.replaceAll(/packets \d+ bytes \d+/g, ""), sets].join("\n");

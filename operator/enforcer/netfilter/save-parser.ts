@@ -22,7 +22,8 @@ export function parseRules(saved: string): SavedRules {
   return { chains, hooks: new Map(HOOK_POINTS.map((point) => [point, hookOf(builtin.get(point) ?? [])])) };
 }
 
-const TO_OURS = new RegExp(`-[jg] ${PREFIX}`);
+/** At the end: the words of a comment are none of ours. */
+const TO_OURS = new RegExp(`(?:^| )-[jg] ${PREFIX}\\S+$`);
 
 function hookOf(rules: readonly string[]): Hook {
   return { lines: rules.filter((rule) => TO_OURS.test(rule)), first: rules[0]?.startsWith(`-j ${PREFIX}`) === true };

@@ -32,10 +32,12 @@ export function enforcerObjects(node: string): readonly Manifest[] {
 }
 
 /** Writes its SegmentNode as the enforcer on `node` does. */
-export async function report(installation: Installation, node: string, standing: NodeReport["standing"]): Promise<void> {
-  const { plane } = installation;
-  const api = { server: plane.url, caFile: join(plane.directory, "ca.crt"), tokenFile: await token(installation, node) };
-  const writer = new SegmentNodeWriter(api, node);
+export async function report(
+  installation: Installation, node: string, standing: NodeReport["standing"],
+): Promise<void> {
+  const { url, directory } = installation.plane;
+  const tokenFile = await token(installation, node);
+  const writer = new SegmentNodeWriter({ server: url, caFile: join(directory, "ca.crt"), tokenFile }, node);
   const status = segmentNodeStatus({ ...NOTHING, standing }, undefined, "test", "2026-01-01T00:00:00Z");
   await writer.write(status, AbortSignal.timeout(10_000)).finally(() => writer.close());
 }
@@ -44,7 +46,8 @@ export async function report(installation: Installation, node: string, standing:
 export async function firstWord(
   installation: Installation, operator: OperatorProcess, node: string,
 ): Promise<"retire" | "state"> {
-  const bundle = await installation.kubectl("get", "cm", "tierwall-ca", `--namespace=${NAMESPACE}`, "-o=jsonpath={.data.ca\\.crt}");
+  const authority = ["get", "cm", "tierwall-ca", `--namespace=${NAMESPACE}`, "-o=jsonpath={.data.ca\\.crt}"];
+  const bundle = await installation.kubectl(...authority);
   const caFile = join(installation.plane.directory, "stream-ca.crt");
   await writeFile(caFile, bundle);
   const stop = new AbortController();

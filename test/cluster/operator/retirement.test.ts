@@ -34,7 +34,8 @@ describe("the operator: enforcement that is switched off", function () {
   }
 
   async function daemonSet(): Promise<string> {
-    return (await installation.kubectl("get", "ds", "--namespace=tierwall-system", "-o=jsonpath={.items[*].metadata.name}")).trim();
+    const names = "-o=jsonpath={.items[*].metadata.name}";
+    return (await installation.kubectl("get", "ds", "--namespace=tierwall-system", names)).trim();
   }
 
   async function isThere(wanted: boolean, timeoutMs = 10_000): Promise<void> {
@@ -44,8 +45,8 @@ describe("the operator: enforcement that is switched off", function () {
 
   async function toldOf(reason: string): Promise<string> {
     return await waitFor(`Event ${reason}`, async () => {
-      const path = `jsonpath={.items[?(@.reason=="${reason}")].note}`;
-      const note = await installation.kubectl("get", "events.events.k8s.io", "--namespace=tierwall-system", `-o=${path}`);
+      const notes = `-o=jsonpath={.items[?(@.reason=="${reason}")].note}`;
+      const note = await installation.kubectl("get", "events.events.k8s.io", "--namespace=tierwall-system", notes);
       return note === "" ? undefined : note;
     }, { timeoutMs: 5_000 });
   }

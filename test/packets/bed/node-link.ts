@@ -12,6 +12,8 @@ const program = fileURLToPath(new URL("node-worker.ts", import.meta.url));
 
 /** Connections of a peer that leaves may live for so long. */
 export const leaversMs = 300;
+/** How much longer that may take on a busy machine before it counts as wrong. */
+export const patienceMs = 3000;
 
 /** The operator's end of one node's stream, with the node's worker at the other. */
 export class NodeLink {

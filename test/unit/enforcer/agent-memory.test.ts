@@ -90,7 +90,8 @@ describe("an Agent's memory", () => {
   it("stands in where a run before was killed between the skeleton and the copy", async () => {
     const kernel = new FakeNetfilter();
     await (async () => {
-      await using _stage = new Stage(kernel);
+      await using before = new Stage(kernel);
+      assert.ok(!before.agent.ready);
       await pause(50);
     })();
     const copy = copyOf(guarded(["10.2.0.1"]));
@@ -134,6 +135,21 @@ describe("an Agent's memory", () => {
     await stage.report(inForce(state));
     assert.deepEqual(stage.reports.filter(({ standing }) => standing !== "Enforcing"), []);
   });
+
+  it("also when the stream is faster than the look at the kernel", async () => {
+    const [state, copy] = [guarded(["10.2.0.2"]), copyOf(guarded(["10.2.0.1"]))];
+    const other = new FakeNetfilter();
+    const look = other.leftovers.bind(other);
+    await using stage = new Stage(new FakeNetfilter(), { other, copy });
+    let looks = 0;
+    other.leftovers = async (family) => {
+      looks += 1;
+      if (looks === 1) stage.agent.receive(state);
+      return await look(family);
+    };
+    await stage.report(inForce(state));
+    assert.deepEqual([looks > 0, stage.reports.filter(({ standing }) => standing !== "Enforcing")], [true, []]);
+  });
 });
 
 describe("an Agent that is told to leave", () => {
@@ -148,7 +164,8 @@ describe("an Agent that is told to leave", () => {
     await stage.report(inForce(state));
     stage.agent.retire();
     const report = await stage.report(({ standing }) => standing === "Retired");
-    assert.deepEqual([report.state, report.wrote, report.rules, report.sets, report.failure], [undefined, true, { ipv4: 0, ipv6: 0 }, 0, undefined]);
+    const { state: left, wrote, rules, sets, failure } = report;
+    assert.deepEqual([left, wrote, rules, sets, failure], [undefined, true, { ipv4: 0, ipv6: 0 }, 0, undefined]);
     assert.deepEqual([stage.agent.ready, memory.forgotten], [false, 1]);
     const writes = kernel.written.length;
     await pause(100);
@@ -164,11 +181,11 @@ describe("an Agent that is told to leave", () => {
   });
 
   it("also before it has heard of any state", async () => {
-    const kernel = await kernelWith(guarded(["10.2.0.1"]));
-    await using stage = new Stage(kernel, { copy: copyOf(guarded(["10.2.0.1"])) });
+    const [kernel, other] = [await kernelWith(guarded(["10.2.0.1"])), await kernelWith(guarded(["10.2.0.9"]))];
+    await using stage = new Stage(kernel, { other, copy: copyOf(guarded(["10.2.0.1"])) });
     stage.agent.retire();
     await stage.report(({ standing }) => standing === "Retired");
-    assert.equal((await kernel.read("ipv4")).chains.size, 0);
+    for (const each of [kernel, other]) assert.equal((await each.read("ipv4")).chains.size, 0);
   });
 
   it("takes the jumps away before the chains, and the chains before the sets", async () => {
@@ -178,17 +195,23 @@ describe("an Agent that is told to leave", () => {
     kernel.written.length = 0;
     stage.agent.retire();
     await stage.report(({ standing }) => standing === "Retired");
-    const shape = kernel.written.map(([kind, text]) => (kind === "sets" ? "sets" : text.includes("-D FORWARD") ? "jumps" : "chains"));
+    const shape = kernel.written.map(([kind, text]) => {
+      return kind === "sets" ? kind : text.includes("-D FORWARD") ? "jumps" : "chains";
+    });
     assert.deepEqual(shape, ["jumps", "chains", "jumps", "chains", "sets"]);
   });
 
-  it("tries again when a tool fails, and says why meanwhile", async () => {
-    const kernel = await kernelWith(guarded(["10.2.0.1"]));
+  it("tries again when a tool fails, and says why meanwhile, and confirms nothing", async () => {
+    const kernel = new FakeNetfilter();
     await using stage = new Stage(kernel);
+    const state = guarded(["10.2.0.1"]);
+    stage.agent.receive(state);
+    await stage.report(inForce(state));
     await pause(50);
     kernel.failures.push(new NetfilterError("ApplyFailed", "the lock is held"));
     stage.agent.retire();
-    await stage.report(({ failure }) => failure?.message === "the lock is held");
+    const failed = await stage.report(({ failure }) => failure?.message === "the lock is held");
+    assert.equal(failed.state, undefined);
     await stage.report(({ standing }) => standing === "Retired");
   });
 
@@ -216,7 +239,8 @@ describe("an Agent that is told to leave", () => {
     stage.reports.length = 0;
     stage.agent.receive(state);
     const report = await stage.report(inForce(state));
-    assert.deepEqual([report.standing, report.wrote, stage.agent.ready, memory.kept.length], ["Enforcing", true, true, 2]);
+    assert.deepEqual([report.standing, report.wrote, stage.agent.ready], ["Enforcing", true, true]);
+    assert.equal(memory.kept.length, 2);
     assert.equal((await kernel.read("ipv4")).hooks.get("FORWARD")?.first, true);
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readArguments } from "../../../operator/enforcer/arguments.ts";
+import { readArguments, readCleanupArguments } from "../../../operator/enforcer/arguments.ts";
 
 const POD = { NODE_NAME: "n1", KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
 
@@ -10,6 +10,12 @@ describe("an enforcer's arguments", () => {
     assert.equal(read.operator.name, "tierwall-operator.tierwall-system.svc");
     assert.equal(read.api.server, "https://10.96.0.1:443");
     assert.deepEqual(read.probes, { host: "127.0.0.1", port: 9474 });
+    assert.equal(read.stateDirectory, "", "nothing is kept unless it is said where");
+  });
+
+  it("may say where the disk copy is kept", () => {
+    const read = readArguments(["--operator=10.96.0.7:8443", "--state-directory=/var/lib/tierwall"], POD);
+    assert.equal(read.stateDirectory, "/var/lib/tierwall");
   });
 
   it("may be IPv6", () => {
@@ -28,5 +34,16 @@ describe("an enforcer's arguments", () => {
   ];
   for (const [name, argv, env, message] of wrong) {
     it(`are refused: ${name}`, () => assert.throws(() => readArguments(argv, env), message));
+  }
+});
+
+describe("the arguments of cleanup", () => {
+  it("name the state directory, if it is another", () => {
+    assert.deepEqual(readCleanupArguments([]), { stateDirectory: "/var/lib/tierwall" });
+    assert.deepEqual(readCleanupArguments(["--state-directory=/x"]), { stateDirectory: "/x" });
+  });
+
+  for (const argv of [["--everything"], ["now"]]) {
+    it(`are refused: ${argv.join(" ")}`, () => assert.throws(() => readCleanupArguments(argv)));
   }
 });

@@ -39,6 +39,8 @@ describe("what the kernel's tools save", () => {
     });
     const late = RULES.replace("-A FORWARD -j TW-FWD\n", "").replace("-A TW-DROP", "-A FORWARD -j TW-FWD\n-A TW-DROP");
     assert.deepEqual(parseRules(late).hooks.get("FORWARD"), { lines: ["-j TW-FWD"], first: false });
+    const comment = RULES.replace("-A TW-DROP", '-A FORWARD -m comment --comment "as -j TW-FWD does" -j DROP\n-A TW-DROP');
+    assert.deepEqual(parseRules(comment).hooks.get("FORWARD"), { lines: ["-j TW-FWD"], first: true });
     assert.deepEqual(parseRules("").hooks.get("FORWARD"), NOTHING);
   });
 

@@ -25,6 +25,11 @@ describe("batch assembler", () => {
     assert.deepEqual(rest, []);
   });
 
+  it("gives retire, instead of a snapshot and after one", () => {
+    assert.deepEqual(feed([hello, { type: "retire" }, { type: "heartbeat" }]), [hello, { type: "retire" }]);
+    assert.deepEqual(feed([...snapshot, { type: "retire" }]).at(-1), { type: "retire" });
+  });
+
   it("gives nothing of an incomplete snapshot", () => assert.deepEqual(feed(snapshot.slice(0, -1)), [hello]));
 
   it("collects the lines of a large set", () => {
@@ -62,6 +67,8 @@ describe("batch assembler", () => {
     { name: "changes before a snapshot", messages: [hello, peers([])], says: /peers came before the first snapshot/ },
     { name: "a revision before a snapshot", messages: [hello, revision(1)], says: /revision came before the first snapshot/ },
     { name: "a snapshot within changes", messages: after(peers([]), { type: "snapshot" }), says: /a snapshot begins inside another batch/ },
+    { name: "retire before hello", messages: [{ type: "retire" }], says: /begins with retire, not with hello/ },
+    { name: "retire within a snapshot", messages: [hello, { type: "snapshot" }, { type: "retire" }], says: /retire comes inside a batch/ },
     { name: "a revision left out", messages: after(revision(3)), says: /revision 3 follows revision 1/ },
     { name: "a member added that is there", messages: after(peers(["10.0.0.1"])), says: /clients gets 10\.0\.0\.1, which it has/ },
     { name: "a member added twice", messages: after(peers(["10.0.0.9"]), peers(["10.0.0.9"])), says: /gets 10\.0\.0\.9, which it has/ },

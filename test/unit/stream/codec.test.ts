@@ -16,6 +16,7 @@ describe("codec", () => {
       ...deltaMessages(gone),
       { type: "revision", revision: 7, versions: { pods: "123" }, complete: true } as const,
       { type: "heartbeat" } as const,
+      { type: "retire" } as const,
     ];
     for (const message of messages) assert.deepEqual(parseMessage(messageLine(message).trimEnd()), message);
   });

@@ -87,15 +87,16 @@ describe("stream connection", () => {
   }
 
   function follow(port: number, options: Partial<ClientOptions> = {}) {
-    const seen = { batches: [] as Batch[], states: [] as string[], hellos: 0 };
+    const seen = { batches: [] as Batch[], states: [] as string[], hellos: 0, retired: 0 };
     const stop = new AbortController();
     const running = new StreamClient({
       node: "node-a", host: "127.0.0.1", port, serverName: NAME, caFile: join(folder, "ca.crt"), tokenFile: join(folder, "token"),
       onHello: () => void (seen.hellos += 1),
+      onRetire: () => void (seen.retired += 1),
       onBatch: (batch) => void seen.batches.push(batch),
       onState: (state, message) => void seen.states.push(`${state}: ${message}`),
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
-      random: () => 1, backoff: { baseMs: 20, capMs: 50 },
+      monotonic: () => performance.now(), random: () => 1, backoff: { baseMs: 20, capMs: 50 },
       ...options,
     }).run(stop.signal);
     const end = () => {
@@ -181,6 +182,31 @@ describe("stream connection", () => {
     await said(/refused: 503 this replica has not seen the newest pods yet/);
     hub.publish(new Map(), { pods: "10" });
     await until("the snapshot", () => seen.batches.length === 1);
+  });
+
+  it("forgets what it had applied when every replica says for long that it is behind", async () => {
+    const { port, seen: operator } = await serve();
+    const { seen, said } = follow(port, { since: { pods: "10" }, behindMs: 1_500 });
+    await said(/disconnected: every replica is behind pods:10 for 1500 ms/);
+    await until("the snapshot", () => seen.batches.length === 1);
+    assert.ok(operator.refusals.length >= 2, "it was patient");
+  });
+
+  it("does not forget it for other refusals", async () => {
+    const { port, hub } = await serve({ closed: true });
+    const { seen, said } = follow(port, { since: { pods: "10" }, behindMs: 1 });
+    await said(/refused: 503 the operator has not seen/);
+    hub.publish(new Map(), { pods: "5" });
+    await said(/refused: 503 this replica has not seen the newest pods yet/);
+    assert.deepEqual(seen.states.filter((text) => text.includes("every replica")), []);
+    assert.equal(seen.batches.length, 0);
+  });
+
+  it("brings the order to leave, and stays for what comes", async () => {
+    const { port } = await recite([hello, { type: "retire" }, ...snapshotMessages(stateOf(setOf("10.0.0.1"))), { type: "revision", revision: 1, versions: {}, complete: true } as const].map((message) => messageLine(message as StreamMessage)).join(""), true);
+    const { seen } = follow(port);
+    await until("the snapshot", () => seen.batches.length === 1);
+    assert.deepEqual([seen.hellos, seen.retired], [1, 1]);
   });
 
   it("does not disturb the stream while a batch is being applied", async () => {

@@ -148,6 +148,19 @@ describe("stream hub", () => {
     assert.deepEqual([last.kind, last.state], ["snapshot", state]);
   });
 
+  it("tells whoever connects to leave, and nothing else, where enforcement is switched off", () => {
+    const settings = { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1, streamSilenceMs: 100 };
+    const hub = new StreamHub({
+      version: "1", settings, retiring: true, monotonic: () => 0, state: () => assert.fail("nobody needs a state"),
+    });
+    hub.publish(new Map(), { pods: "1" });
+    const said: string[] = [];
+    hub.attach("node-a", { write: (text) => said.push(...text.trimEnd().split("\n")) > 0, end: () => undefined });
+    hub.publish(new Map([["node-a", peersDelta({ add: ["10.0.0.2"] })]]), { pods: "2" });
+    hub.heartbeat();
+    assert.deepEqual(said.map((line) => parseMessage(line).type), ["hello", "retire", "heartbeat"]);
+  });
+
   it("ends the older connection of a node, whose end then changes nothing", () => {
     const { hub, reader, change, counts } = scene();
     const older = reader();

@@ -1,0 +1,40 @@
+import type { NodeState } from "../api/node-state.ts";
+import type { Family } from "./layout/family.ts";
+import { layout } from "./layout/layout.ts";
+import type { LayoutOptions } from "./layout/options.ts";
+import type { KernelState } from "./render/kernel-state.ts";
+import { kernelMarks } from "./render/plan.ts";
+import { StateNames, UNNAMED } from "./render/state-name.ts";
+
+/**
+ * What a kernel holds at the start, seen beside a disk copy. `bare`: no rules for pods, as after a reboot. `same`: what
+ * the copy says. `other`: something else, which is newer: a copy is written only after its state is in force.
+ */
+export type Standing = "bare" | "same" | "other";
+
+/** The chains of one family in one backend. `name`: of the copy's state there, `undefined` where it has none. */
+export interface Stand {
+  readonly chains: KernelState["chains"];
+  readonly name: string | undefined;
+}
+
+/** By which a kernel that holds `state` calls it. */
+export function stateName(state: NodeState, family: Family, options: LayoutOptions): string {
+  return new StateNames().nameOf(layout(state, family, options));
+}
+
+export function standingOf(stands: readonly Stand[]): Standing {
+  if (stands.every(({ chains }) => isBare(chains))) return "bare";
+  const same = ({ chains, name }: Stand): boolean => {
+    return name === undefined ? chains.size === 0 : kernelMarks({ chains })?.state === name;
+  };
+  return stands.every(same) ? "same" : "other";
+}
+
+/** Isolated pods always have a class; without any, a state that was ours to the end has at least a name. */
+function isBare(chains: KernelState["chains"]): boolean {
+  const named = kernelMarks({ chains })?.state ?? UNNAMED;
+  return named === UNNAMED && ![...chains.keys()].some((name) => CLASS.test(name));
+}
+
+const CLASS = /^TW-C[IE]/;
