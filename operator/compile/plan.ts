@@ -14,8 +14,8 @@ export interface Owner {
 /** One write to the API server, in the order in which they have to happen. */
 export type Step =
   | { readonly action: "create"; readonly part: Part }
-  /** Without `uid`: the object that an earlier step creates. */
-  | { readonly action: "update"; readonly part: Part; readonly uid: string | undefined }
+  /** Without `uid`: the object that an earlier step creates. `reown`: it has another controller, which must go first. */
+  | { readonly action: "update"; readonly part: Part; readonly uid: string | undefined; readonly reown?: true }
   | { readonly action: "delete"; readonly name: string; readonly uid: string };
 
 export interface Plan {
@@ -44,7 +44,14 @@ export function plan(owner: Owner, parts: readonly Part[], observed: readonly Ne
   const ours = observed.filter((policy) => isOurs(policy, owner));
   const leftovers = ours.filter(({ metadata }) => !wanted.has(metadata.name));
   const controlled = parts.find(({ kind }) => kind !== "quarantine")?.spec.policyTypes ?? [];
-  return { steps: inOrder(upserts, leftovers, ours, controlled), conflicts };
+  const steps = inOrder(upserts, leftovers, ours, controlled);
+  const reown = new Set(ours.filter((policy) => hasOtherController(policy, owner)).map(({ metadata }) => metadata.uid));
+  return {
+    steps: steps.map((step) =>
+      step.action === "update" && step.uid !== undefined && reown.has(step.uid) ? { ...step, reown: true } : step,
+    ),
+    conflicts,
+  };
 }
 
 function inOrder(
@@ -130,6 +137,11 @@ function isUpdate(upsert: Upsert): upsert is Update {
 /** Those of `directions` that `others` has not. */
 function lacking(directions: readonly Direction[], others: readonly Direction[]): readonly Direction[] {
   return directions.filter((direction) => !others.includes(direction));
+}
+
+/** As after a restore from a backup. The API server refuses a second controller, so apply alone could not mend it. */
+function hasOtherController({ metadata }: NetworkPolicy, owner: Owner): boolean {
+  return metadata.ownerReferences.some(({ uid, controller }) => controller === true && uid !== owner.uid);
 }
 
 function holds(found: NetworkPolicy, part: Part, owner: Owner): boolean {

@@ -111,7 +111,7 @@ export class Controllers implements Work {
   }
 
   #policyReconciler(): SegmentPolicyReconciler {
-    const { client, watch, view, facts, resolver, announcer, settings, namespace, isLeader } = this.#options;
+    const { client, watch, view, facts, resolver, announcer, settings, namespace, isLeader, clock } = this.#options;
     return new SegmentPolicyReconciler({
       cluster: {
         segmentPolicies: watch.segmentPolicies.store,
@@ -122,6 +122,7 @@ export class Controllers implements Work {
       writer: new NetworkPolicyApi(client),
       excludedNamespaces: new Set([...settings.excludedNamespaces, namespace]),
       isLeader,
+      monotonic: () => clock.monotonic(),
       sink: {
         generation: (name, generation) => {
           resolver.setGeneration(name, generation);

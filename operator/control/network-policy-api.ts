@@ -5,7 +5,7 @@ import type { Part } from "../compile/part.ts";
 import { partLabels, type Owner } from "../compile/plan.ts";
 import { applyPatch, create, deleteObject, type ApiObject } from "../kube/apply.ts";
 import type { ApiClient } from "../kube/client.ts";
-import { NETWORK_POLICIES } from "../kube/resource.ts";
+import { NETWORK_POLICIES, objectPath } from "../kube/resource.ts";
 import type { NetworkPolicyWriter } from "./network-policy-writer.ts";
 
 /** NetworkPolicyWriter over the API server. */
@@ -30,6 +30,17 @@ export class NetworkPolicyApi implements NetworkPolicyWriter {
     );
   }
 
+  async reown(namespace: string, name: string, uid: string, owner: Owner): Promise<void> {
+    // By a patch that names the list: apply removes only what we own, and what a create has set belongs to the create.
+    const body = [
+      { op: "test", path: "/metadata/uid", value: uid },
+      { op: "replace", path: "/metadata/ownerReferences", value: [controllerReference(owner)] },
+    ];
+    const path = objectPath(NETWORK_POLICIES, { namespace, name });
+    const query = { fieldManager: FIELD_MANAGER };
+    await this.#client.request({ method: "PATCH", path, query, body, contentType: "application/json-patch+json" });
+  }
+
   async remove(namespace: string, name: string, uid: string): Promise<void> {
     await deleteObject(this.#client, NETWORK_POLICIES, { namespace, name }, uid);
   }
@@ -49,18 +60,13 @@ function manifest(namespace: string, part: Part, owner: Owner, uid?: string): Ne
       name: part.name,
       ...(uid !== undefined && { uid }),
       labels: partLabels(part, owner),
-      // blockOwnerDeletion stays off: it would need rights on SegmentPolicies that we have no other use for.
-      ownerReferences: [
-        {
-          apiVersion: API_VERSION,
-          kind: "SegmentPolicy",
-          name: owner.name,
-          uid: owner.uid,
-          controller: true,
-          blockOwnerDeletion: false,
-        },
-      ],
+      ownerReferences: [controllerReference(owner)],
     },
     spec: part.spec,
   };
+}
+
+function controllerReference({ name, uid }: Owner) {
+  // blockOwnerDeletion stays off: it would need rights on SegmentPolicies that we have no other use for.
+  return { apiVersion: API_VERSION, kind: "SegmentPolicy", name, uid, controller: true, blockOwnerDeletion: false };
 }

@@ -1,4 +1,5 @@
 import { canonicalJson } from "../api/canonical-json.ts";
+import { compare } from "../api/label-selector.ts";
 import type { NetworkPolicy } from "../api/network-policy.ts";
 import type { SegmentPolicy, SegmentPolicySpec } from "../api/segment-policy.ts";
 import type { Namespace } from "../api/workload.ts";
@@ -11,6 +12,7 @@ import { controllerOf, isOurs, plan, removal, type Owner, type Plan, type Step }
 import { segmentNamespaces } from "../compile/segment-namespaces.ts";
 import type { Outcome } from "../status/policy-status.ts";
 import { errorText } from "../telemetry/logger.ts";
+import { NamespaceRests } from "./namespace-rests.ts";
 import type { NetworkPolicyWriter } from "./network-policy-writer.ts";
 import type { PolicyView } from "./policy-view.ts";
 
@@ -73,6 +75,7 @@ export class SegmentPolicyReconciler {
   readonly #sink: ReconcileSink;
   readonly #excluded: ReadonlySet<string>;
   readonly #isLeader: () => boolean;
+  readonly #rests: NamespaceRests;
   /** What was last seen complete: a difference without a new wish is drift. */
   readonly #settled = new Map<string, { readonly wish: string; readonly namespaces: ReadonlySet<string> }>();
   /** Deleted with `orphan`: what was generated is to stay, also when the watch of NetworkPolicies lags behind. */
@@ -84,12 +87,15 @@ export class SegmentPolicyReconciler {
     readonly sink: ReconcileSink;
     readonly excludedNamespaces: ReadonlySet<string>;
     readonly isLeader: () => boolean;
+    /** Milliseconds that never go back. */
+    readonly monotonic: () => number;
   }) {
     this.#cluster = deps.cluster;
     this.#writer = deps.writer;
     this.#sink = deps.sink;
     this.#excluded = deps.excludedNamespaces;
     this.#isLeader = deps.isLeader;
+    this.#rests = new NamespaceRests(deps.monotonic);
   }
 
   /** @throws ReconcileError when a write failed and is to be tried again */
@@ -176,16 +182,20 @@ export class SegmentPolicyReconciler {
     let cause: unknown;
     if (!this.#isLeader()) return { failures, cause };
     await forEachAtMost(CONCURRENT_NAMESPACES, work, async ({ namespace, steps }) => {
+      if (steps.length === 0) return;
       try {
+        this.#rests.assertOver(owner.name, namespace);
         await this.#execute(namespace, steps, owner);
       } catch (error) {
         // A namespace that is going takes its NetworkPolicies with it.
         if (!this.#isLive(namespace)) return;
+        this.#rests.refused(owner.name, namespace, error);
         cause = error;
         failures.push({ namespace, message: errorText(error) });
       }
     });
-    return { failures, cause };
+    // By name, not by who was refused first: the status must not change with every try.
+    return { failures: failures.toSorted((a, b) => compare(a.namespace, b.namespace)), cause };
   }
 
   async #execute(namespace: string, steps: readonly Step[], owner: Owner): Promise<void> {
@@ -203,6 +213,7 @@ export class SegmentPolicyReconciler {
         }
         case "update": {
           const uid = step.uid ?? uids.get(step.part.name) ?? "";
+          if (step.reown === true) await this.#writer.reown(namespace, step.part.name, uid, owner);
           view.wrote(await this.#writer.update(namespace, step.part, owner, uid));
           break;
         }

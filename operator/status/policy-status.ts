@@ -3,6 +3,9 @@ import type { SegmentPolicy, SegmentPolicyStatus } from "../api/segment-policy.t
 import type { Enforcement } from "./enforcement.ts";
 import { warnings, type WarningInput } from "./warnings.ts";
 
+/** Namespaces that refuse, of one message. */
+const MOST_NAMED = 5;
+
 /** What the last reconcile of a SegmentPolicy came to. */
 export interface Outcome {
   readonly generation: number;
@@ -98,8 +101,9 @@ function judgeApplied(outcome: Outcome): ConditionDraft {
   }
   const [failure] = failures;
   if (failure !== undefined) {
-    const where = `namespace ${failure.namespace}${andMore(failures.length - 1)}`;
-    return draft(type, "False", "WriteFailed", `${where}: ${failure.message}`);
+    const others = failures.slice(1, MOST_NAMED).map(({ namespace }) => namespace);
+    const rest = others.length === 0 ? "" : `; also ${others.join(", ")}${andMore(failures.length - MOST_NAMED)}`;
+    return draft(type, "False", "WriteFailed", `namespace ${failure.namespace}: ${failure.message}${rest}`);
   }
   const matched = count(namespaces.matched, "namespace", "namespaces");
   if (placed) return draft(type, "True", "Applied", `${count(networkPolicies, "policy", "policies")} in ${matched}`);

@@ -14,6 +14,8 @@ import { runTool } from "./tool.ts";
 const IPSET: Tool = { program: "ipset", missing: "IpsetMissing" };
 const CONNTRACK: Tool = { program: "conntrack", missing: "ConntrackMissing" };
 const NFT: Tool = { program: "nft", missing: "NftMissing" };
+/** Connections end all the time; one that ends under the hand of conntrack makes it give up. */
+const MOST_TRIES = 20;
 const BACKENDS: readonly Backend[] = ["nft", "legacy"];
 /** iptables waits this long for the lock of others: kube-proxy holds it for up to seconds on a large cluster. */
 const LOCK_SECONDS = "5";
@@ -94,10 +96,18 @@ export class CommandNetfilter implements Netfilter {
   }
 
   async #delete(which: readonly string[], signal: AbortSignal): Promise<void> {
-    // It says with the exit status that it found none.
-    await runTool(CONNTRACK, ["-D", ...which], "", signal).catch((error: unknown) => {
-      if (!(error instanceof NetfilterError && error.message.includes("0 flow entries"))) throw error;
-    });
+    for (let tried = 1; ; tried += 1) {
+      try {
+        await runTool(CONNTRACK, ["-D", ...which], "", signal);
+        return;
+      } catch (error) {
+        if (!(error instanceof NetfilterError)) throw error;
+        // It says with the exit status that it found none.
+        if (error.message.includes("0 flow entries")) return;
+        // One of them ended by itself meanwhile, and there it stopped: the others are still to be deleted.
+        if (!error.message.includes("doesn't exist") || tried === MOST_TRIES) throw error;
+      }
+    }
   }
 
   #iptables(family: Family, verb: "save" | "restore", backend: Backend): Tool {

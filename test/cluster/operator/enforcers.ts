@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { NodeState } from "../../../operator/api/node-state.ts";
 import { ENFORCER_POD_LABELS } from "../../../operator/control/enforcer-daemonset.ts";
 import { segmentNodeStatus, type NodeReport } from "../../../operator/enforcer/node-report.ts";
 import { SegmentNodeWriter } from "../../../operator/enforcer/segment-node-writer.ts";
@@ -42,36 +43,57 @@ export async function report(
   await writer.write(status, AbortSignal.timeout(10_000)).finally(() => writer.close());
 }
 
-/** Follows the operator's stream as the enforcer on `node`, until it is told something. */
-export async function firstWord(
-  installation: Installation, operator: OperatorProcess, node: string,
-): Promise<"retire" | "state"> {
+/** What the operator has told a node so far. */
+export interface Told {
+  /** Its whole state after the last batch. */
+  readonly state: NodeState | undefined;
+  readonly retired: boolean;
+}
+
+/**
+ * Follows the operator's stream as the enforcer on `node`, until what it is told is as `wanted`.
+ * @returns what `wanted` has made of it. @throws with the last error of `wanted`, when 10 s have passed
+ */
+export async function untilTold<T>(
+  installation: Installation, operator: OperatorProcess, node: string, wanted: (told: Told) => T | undefined,
+): Promise<T> {
   const authority = ["get", "cm", "tierwall-ca", `--namespace=${NAMESPACE}`, "-o=jsonpath={.data.ca\\.crt}"];
   const bundle = await installation.kubectl(...authority);
   const caFile = join(installation.plane.directory, "stream-ca.crt");
   await writeFile(caFile, bundle);
   const stop = new AbortController();
-  const heard: ("retire" | "state")[] = [];
+  let told: Told = { state: undefined, retired: false };
   const states: string[] = [];
   const running = new StreamClient({
     node, caFile, host: "127.0.0.1", port: operator.streamPort, serverName: `tierwall-operator.${NAMESPACE}.svc`,
     tokenFile: await token(installation, node, "tierwall-operator"),
     onHello: () => undefined,
-    onBatch: () => void heard.push("state"),
-    onRetire: () => void heard.push("retire"),
+    onBatch: ({ state }) => void (told = { ...told, state }),
+    onRetire: () => void (told = { ...told, retired: true }),
     onState: (state, message) => void states.push(`${state} ${message}`),
     sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     monotonic: () => performance.now(), random: () => 0.1,
   }).run(stop.signal);
   try {
-    return await waitFor("the operator's first word", async () => {
-      if (heard[0] === undefined) throw new Error(states.join("; "));
-      return heard[0];
+    return await waitFor(`node ${node} is told what it waits for`, async () => {
+      const found = wanted(told);
+      if (found === undefined) throw new Error(states.join("; "));
+      return found;
     }, { timeoutMs: 10_000 });
   } finally {
     stop.abort();
     await running;
   }
+}
+
+/** The first that the operator says to the enforcer on `node`. */
+export function firstWord(
+  installation: Installation, operator: OperatorProcess, node: string,
+): Promise<"retire" | "state"> {
+  return untilTold(installation, operator, node, ({ state, retired }) => {
+    if (retired) return "retire";
+    return state === undefined ? undefined : "state";
+  });
 }
 
 /** @returns a file with a token that is bound to the enforcer's pod */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { kstatus, type KStatus } from "./kstatus.ts";
 
 export interface StatusCondition {
   readonly type: string;
@@ -11,7 +12,9 @@ export interface StatusCondition {
 
 /** A SegmentPolicy as the API server shows it. */
 export interface ShownPolicy {
-  readonly metadata: { readonly name: string; readonly uid: string; readonly generation: number };
+  readonly metadata: {
+    readonly name: string; readonly uid: string; readonly generation: number; readonly deletionTimestamp?: string;
+  };
   readonly status: ShownStatus;
 }
 
@@ -25,6 +28,8 @@ export interface ShownStatus {
   readonly quarantinedPods?: number;
 }
 
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
+
 /**
  * What tools that wait on a status rely on. `previous` is the status shown before, of the same object.
  * @throws AssertionError
@@ -32,7 +37,10 @@ export interface ShownStatus {
 export function assertStatusContract({ metadata, status }: ShownPolicy, previous?: ShownPolicy): void {
   const { observedGeneration, conditions = [] } = status;
   // The schema's default: nobody has looked at it yet, and it must not pass for healthy.
-  if (observedGeneration === -1) return assert.deepEqual(conditions, []);
+  if (observedGeneration === -1) {
+    assert.notEqual(kstatus({ metadata, status }), "Current");
+    return assert.deepEqual(conditions, []);
+  }
   const text = `${metadata.name}: ${JSON.stringify(status)}`;
   assert.ok(observedGeneration <= metadata.generation, `a generation of the future: ${text}`);
   const byType = new Map(conditions.map((condition) => [condition.type, condition]));
@@ -48,8 +56,19 @@ export function assertStatusContract({ metadata, status }: ShownPolicy, previous
   assert.ok(ready !== "Unknown" || byType.has("Reconciling"), `Ready=Unknown without Reconciling: ${text}`);
   const busy = byType.has("Reconciling") || byType.has("Stalled");
   assert.equal(ready === "True", !busy, `Ready and still busy, or neither: ${text}`);
+  const expected: KStatus = byType.has("Stalled") ? "Failed" : ready === "True" ? "Current" : "InProgress";
+  const { deletionTimestamp: _, ...alive } = metadata;
+  const seen = { metadata: { ...alive, generation: observedGeneration }, status };
+  assert.equal(kstatus(seen), expected, `tools take it for something else: ${text}`);
+  // Only a change of the spec helps: it is refused, or it says itself that nothing is to be done.
+  const stuck = byType.get("Accepted")?.status === "False" || byType.get("Stalled")?.reason === "Suspended";
+  assert.equal(byType.has("Stalled"), stuck, `Stalled for what may mend itself, or the other way round: ${text}`);
+  const earlierGeneration = previous?.status.observedGeneration ?? -1;
+  assert.ok(observedGeneration >= earlierGeneration, `an older generation than before: ${text}`);
   const before = new Map(previous?.status.conditions?.map((condition) => [condition.type, condition]));
-  for (const { type, status: now, observedGeneration: of, reason, lastTransitionTime } of conditions) {
+  for (const { type, status: now, observedGeneration: of, reason, message, lastTransitionTime } of conditions) {
+    assert.match(lastTransitionTime, RFC_3339, `${type} has no time: ${text}`);
+    assert.notEqual(message, "", `${type} says nothing: ${text}`);
     assert.equal(of, observedGeneration, `${type} speaks of another generation: ${text}`);
     assert.match(reason, /^[A-Z][A-Za-z]+$/, `${type} has no reason: ${text}`);
     const earlier = before.get(type);

@@ -1,0 +1,96 @@
+// What one SegmentPolicy over many namespaces costs the operator and the API server: to roll out, to change one port in
+// it, to restart over it, to take it away.
+// Method: a real API server with its controllers and no nodes, and the operator as a process of its own with the rights
+// that its manifests give it; enforcement is left to the CNI, so that Ready means "written and seen". 200 namespaces, 10
+// tiers in a chain (12 NetworkPolicies a namespace with quarantine and default). Times are of this process's monotonic
+// clock, from the moment the SegmentPolicy is sent to the status Ready of its generation, asked for every 20 ms; after a
+// restart until every policy and its status have been looked at. Requests are those of the operator's token in the API
+// server's audit log, those for its Lease left out. Control plane, operator and this process share the machine.
+import type { Call } from "../cluster/operator/audit-log.ts";
+import { calm, Installation } from "../cluster/operator/installation.ts";
+import type { OperatorProcess } from "../cluster/operator/operator-process.ts";
+import { chain, namespacesOf, placesOf, type WideSegment } from "../cluster/operator/wide-segment.ts";
+import { collectionPath, NETWORK_POLICIES } from "../../operator/kube/resource.ts";
+import { waitFor } from "../lab/wait.ts";
+
+const SEGMENT: WideSegment = { name: "wide", namespaces: 200, tiers: 10 };
+const POLICIES = SEGMENT.namespaces * (SEGMENT.tiers + 2);
+const RECONCILED = 'controller_runtime_reconcile_total{controller="status",result="requeue"}';
+
+const installation = await Installation.start();
+
+async function started(name: string): Promise<OperatorProcess> {
+  const operator = await installation.startOperator(name);
+  await operator.untilReady();
+  await operator.untilLeading();
+  return operator;
+}
+
+async function ready(): Promise<void> {
+  const all = `${SEGMENT.namespaces}/${SEGMENT.namespaces}`;
+  await waitFor("the segment is ready", async () => {
+    const { metadata, status } = await installation.policy(SEGMENT.name);
+    const done = status.conditions?.some((condition) => condition.type === "Ready" && condition.status === "True");
+    return done && status.observedGeneration === metadata.generation && status.namespaces?.summary === all || undefined;
+  }, { timeoutMs: 300_000, everyMs: 20 });
+}
+
+/** Tells how long `work` took, and what `operator` asked of the API server for it. */
+async function measured(what: string, operator: OperatorProcess, work: () => Promise<void>): Promise<void> {
+  const mark = await installation.audit.mark();
+  const start = performance.now();
+  await work();
+  const took = performance.now() - start;
+  await calm(2_000);
+  const credential = await installation.credentialOf(operator);
+  const calls = await installation.audit.calls(mark);
+  const own = calls.filter((call) => call.credential === credential && call.resource !== "leases");
+  process.stdout.write(`${what}: ${(took / 1_000).toFixed(2)} s, ${own.length} requests${kinds(own)}\n`);
+}
+
+function kinds(calls: readonly Call[]): string {
+  const counts = Map.groupBy(calls, ({ verb, resource }) => `${verb} ${resource}`);
+  const told = [...counts].map(([kind, { length }]) => `${length} ${kind}`).toSorted();
+  return told.length === 0 ? "" : ` (${told.join(", ")})`;
+}
+
+try {
+  await installation.apply(...namespacesOf(SEGMENT));
+  process.stdout.write(`${SEGMENT.namespaces} namespaces, ${SEGMENT.tiers} tiers, ${POLICIES} NetworkPolicies\n`);
+  const first = await started("bench-first");
+  const [one = ""] = placesOf(SEGMENT);
+  await measured("roll-out", first, async () => {
+    await installation.apply(chain(SEGMENT));
+    await ready();
+  });
+  await measured("nothing to do: a namespace gets another label", first, async () => {
+    await installation.kubectl("label", `namespace/${one}`, "example.com/nudge=1");
+    await calm(500);
+  });
+  await measured("one port changed", first, async () => {
+    await installation.apply(chain(SEGMENT, 9090));
+    await ready();
+  });
+  await first.stop();
+  const start = performance.now();
+  const mark = await installation.audit.mark();
+  const second = await started("bench-second");
+  await second.until("has looked at everything", async () => await second.metric(RECONCILED) >= 1 || undefined, 60_000);
+  const took = performance.now() - start;
+  await calm(2_000);
+  const credential = await installation.credentialOf(second);
+  const own = (await installation.audit.calls(mark)).filter((call) => call.credential === credential);
+  const asked = own.filter(({ resource }) => resource !== "leases");
+  process.stdout.write(`restart, from the process's start: ${(took / 1_000).toFixed(2)} s, ${asked.length} requests${kinds(asked)}\n`);
+  await measured("removal", second, async () => {
+    await installation.kubectl("delete", "segpol", SEGMENT.name);
+    const query = { labelSelector: "app.kubernetes.io/managed-by=tierwall", limit: "1" };
+    const path = collectionPath(NETWORK_POLICIES);
+    await waitFor("nothing is left", async () => {
+      const left = (await installation.client.request({ method: "GET", path, query })) as { readonly items: unknown[] };
+      return left.items.length === 0 || undefined;
+    }, { timeoutMs: 300_000, everyMs: 100 });
+  });
+} finally {
+  await installation.stop();
+}

@@ -1,0 +1,80 @@
+import type { AddressPlan, CaseRow, StepRow } from "../cases/case.ts";
+import { ADDRESSES, SERVICE_NETS } from "./bed/address-plan.ts";
+import { Bed } from "./bed/bed.ts";
+import type { ServicePlane } from "./bed/service-plane.ts";
+import { ServiceProxy } from "./bed/service-proxy.ts";
+import { type Combination, familiesOf, LACKS } from "./matrix-combinations.ts";
+import { play, type Stage } from "./matrix-row.ts";
+
+type Row = CaseRow | StepRow;
+
+/** Why a row cannot be played in a column; `undefined` = it can. */
+export function notApplicable({ needs = [] }: Row, column: Combination): string | undefined {
+  if (needs.includes("service") && column.family === "ipv6") return "the kube-proxy of the bed is for IPv4";
+  return undefined;
+}
+
+/** All rows of one combination, played one after the other in a bed of its own while others are looked at. */
+export class MatrixColumn {
+  readonly #outcomes = new Map<Row, PromiseWithResolvers<number>>();
+  readonly #done: Promise<void>;
+
+  constructor(column: Combination, rows: readonly Row[], services: ServicePlane) {
+    for (const row of rows) {
+      const outcome = Promise.withResolvers<number>();
+      // Looked at later, or, after a run that was cut short, never.
+      outcome.promise.catch(() => undefined);
+      this.#outcomes.set(row, outcome);
+    }
+    this.#done = this.#playAll(column, services);
+  }
+
+  /** How many packets of the row were judged. @throws AssertionError if one went another way */
+  async outcome(row: Row): Promise<number> {
+    const outcome = this.#outcomes.get(row);
+    if (outcome === undefined) throw new Error(`row ${row.name} is not in this column`);
+    return await outcome.promise;
+  }
+
+  /** Resolves when nothing is left of it on the machine. */
+  async end(): Promise<void> {
+    await this.#done;
+  }
+
+  async #playAll(column: Combination, services: ServicePlane): Promise<void> {
+    try {
+      const bed = await Bed.create(column.wiring);
+      try {
+        await this.#playIn(bed, column, services);
+      } finally {
+        await bed.remove();
+      }
+    } catch (error) {
+      for (const { reject } of this.#outcomes.values()) reject(error);
+    }
+  }
+
+  async #playIn(bed: Bed, column: Combination, services: ServicePlane): Promise<void> {
+    const proxy = column.family === "ipv6" ? undefined : await ServiceProxy.start(bed, services, column.backend);
+    try {
+      await bed.install({ backend: column.backend, lacks: LACKS[column.layout] });
+      const stage: Stage = {
+        bed,
+        plan: planOf(column),
+        serviceAddress: (service) => services.address(service),
+        cutsServers: (protocol) => protocol === "TCP" || !LACKS[column.layout].includes("connmark"),
+      };
+      for (const [row, { resolve, reject }] of this.#outcomes) await play(row, stage).then(resolve, reject);
+    } finally {
+      await proxy?.stop();
+    }
+  }
+}
+
+function planOf(column: Combination): AddressPlan {
+  return {
+    families: familiesOf(column),
+    address: (host, family) => ADDRESSES[host][family],
+    serviceNet: (family) => SERVICE_NETS[family],
+  };
+}

@@ -1,0 +1,102 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type Combination, title } from "./matrix-combinations.ts";
+
+export type Cell =
+  | { readonly kind: "passed"; readonly rows: number; readonly packets: number }
+  | { readonly kind: "failed"; readonly rows: readonly string[] }
+  | { readonly kind: "not applicable"; readonly reason: string };
+
+interface Tally {
+  passed: number;
+  packets: number;
+  readonly failed: string[];
+  readonly reasons: Set<string>;
+}
+
+/** Case × combination, each cell with what became of the case's rows there. */
+export class MatrixReport {
+  readonly #cases: readonly number[];
+  readonly #columns: readonly Combination[];
+  readonly #tallies = new Map<string, Tally>();
+
+  constructor(cases: readonly number[], columns: readonly Combination[]) {
+    this.#cases = cases;
+    this.#columns = columns;
+  }
+
+  passed(number: number, column: Combination, packets: number): void {
+    const tally = this.#tally(number, column);
+    tally.passed += 1;
+    tally.packets += packets;
+  }
+
+  failed(number: number, column: Combination, row: string): void {
+    this.#tally(number, column).failed.push(row);
+  }
+
+  notApplicable(number: number, column: Combination, reason: string): void {
+    this.#tally(number, column).reasons.add(reason);
+  }
+
+  /** Cells about which nothing is known: a test that did not run is no test that passed. */
+  empty(): readonly string[] {
+    return this.#cases.flatMap((number) => this.#columns
+      .filter((column) => this.#cell(number, column) === undefined)
+      .map((column) => `case ${number}, ${title(column)}`));
+  }
+
+  async write(path: string): Promise<void> {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, this.#markdown());
+  }
+
+  #markdown(): string {
+    const notes: string[] = [];
+    const note = (text: string): string => {
+      if (!notes.includes(text)) notes.push(text);
+      return `[${notes.indexOf(text) + 1}]`;
+    };
+    const words = (cell: Cell | undefined): string => {
+      if (cell === undefined) return "**empty**";
+      switch (cell.kind) {
+        case "passed":
+          return `passed: ${cell.rows} rows, ${cell.packets} packets`;
+        case "failed":
+          return `**failed** ${note(cell.rows.join("; "))}`;
+        case "not applicable":
+          return `n/a ${note(cell.reason)}`;
+      }
+    };
+    const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+    const table = [
+      line(["case", ...this.#columns.map(title)]),
+      line(["---", ...this.#columns.map(() => "---")]),
+      ...this.#cases.map((number) => line([
+        String(number), ...this.#columns.map((column) => words(this.#cell(number, column))),
+      ])),
+    ];
+    return [
+      "# Cases, seen by packets", "", ...table, "", ...notes.map((text, index) => `[${index + 1}] ${text}  `), "",
+    ].join("\n");
+  }
+
+  #cell(number: number, column: Combination): Cell | undefined {
+    const tally = this.#tallies.get(key(number, column));
+    if (tally === undefined) return undefined;
+    if (tally.failed.length > 0) return { kind: "failed", rows: tally.failed };
+    if (tally.passed > 0) return { kind: "passed", rows: tally.passed, packets: tally.packets };
+    return { kind: "not applicable", reason: [...tally.reasons].join("; ") };
+  }
+
+  #tally(number: number, column: Combination): Tally {
+    const known = this.#tallies.get(key(number, column));
+    const tally = known ?? { passed: 0, packets: 0, failed: [], reasons: new Set<string>() };
+    this.#tallies.set(key(number, column), tally);
+    return tally;
+  }
+}
+
+function key(number: number, column: Combination): string {
+  return `${number} ${title(column)}`;
+}
