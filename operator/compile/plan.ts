@@ -14,7 +14,7 @@ export interface Owner {
 /** One write to the API server, in the order in which they have to happen. */
 export type Step =
   | { readonly action: "create"; readonly part: Part }
-  /** Without `uid`: the object that an earlier step creates. `reown`: it has another controller, which must go first. */
+  /** Without `uid`: the object that an earlier step creates. `reown`: another controller owns it and must go first. */
   | { readonly action: "update"; readonly part: Part; readonly uid: string | undefined; readonly reown?: true }
   | { readonly action: "delete"; readonly name: string; readonly uid: string };
 

@@ -1,11 +1,12 @@
 // What one SegmentPolicy over many namespaces costs the operator and the API server: to roll out, to change one port in
 // it, to restart over it, to take it away.
-// Method: a real API server with its controllers and no nodes, and the operator as a process of its own with the rights
-// that its manifests give it; enforcement is left to the CNI, so that Ready means "written and seen". 200 namespaces, 10
-// tiers in a chain (12 NetworkPolicies a namespace with quarantine and default). Times are of this process's monotonic
-// clock, from the moment the SegmentPolicy is sent to the status Ready of its generation, asked for every 20 ms; after a
-// restart until every policy and its status have been looked at. Requests are those of the operator's token in the API
-// server's audit log, those for its Lease left out. Control plane, operator and this process share the machine.
+// Method: a real API server with its controllers and no nodes, and the operator as a process of its own with the
+// rights that its manifests give it; enforcement is left to the CNI, so that Ready means "written and seen". 200
+// namespaces, 10 tiers in a chain (12 NetworkPolicies a namespace with quarantine and default). Times are of this
+// process's monotonic clock, from the moment the SegmentPolicy is sent with kubectl to the status Ready of its
+// generation, asked for every 20 ms; of a restart, from the process's start until the policy and its status have been
+// looked at. Requests are those of the operator's token in the API server's audit log, those for its Lease left out.
+// Control plane, operator and this process share the machine.
 import type { Call } from "../cluster/operator/audit-log.ts";
 import { calm, Installation } from "../cluster/operator/installation.ts";
 import type { OperatorProcess } from "../cluster/operator/operator-process.ts";
@@ -81,7 +82,7 @@ try {
   const credential = await installation.credentialOf(second);
   const own = (await installation.audit.calls(mark)).filter((call) => call.credential === credential);
   const asked = own.filter(({ resource }) => resource !== "leases");
-  process.stdout.write(`restart, from the process's start: ${(took / 1_000).toFixed(2)} s, ${asked.length} requests${kinds(asked)}\n`);
+  process.stdout.write(`restart: ${(took / 1_000).toFixed(2)} s, ${asked.length} requests${kinds(asked)}\n`);
   await measured("removal", second, async () => {
     await installation.kubectl("delete", "segpol", SEGMENT.name);
     const query = { labelSelector: "app.kubernetes.io/managed-by=tierwall", limit: "1" };

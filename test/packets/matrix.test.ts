@@ -64,7 +64,11 @@ describe("every case, seen by packets", function () {
   describe("the table", () => {
     it("has no empty cell", () => {
       for (const column of columns) {
-        for (const { case: number, notByTable } of HELD_ELSEWHERE) report.notApplicable(number, column, notByTable);
+        for (const { case: number, notByTable } of HELD_ELSEWHERE) {
+          // Rows that should have been played excuse nothing.
+          const rows = CASES.some((row) => row.case === number && notApplicable(row, column) === undefined);
+          if (!rows) report.notApplicable(number, column, notByTable);
+        }
       }
       assert.deepEqual(report.empty(), []);
     });

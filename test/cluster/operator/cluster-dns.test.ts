@@ -37,7 +37,8 @@ describe("the operator: the address of the cluster's DNS", function () {
     const found = (await installation.networkPolicies("resolving")).map(readNetworkPolicy);
     const open = found.filter(({ metadata }) => metadata.labels["tierwall.io/part"] !== "quarantine");
     assert.equal(open.length, 3);
-    return open.map(({ spec }) => spec.egress.some(({ to = [] }) => to.some(({ ipBlock }) => ipBlock?.cidr === `${address}/32`)));
+    return open.map(({ spec }) => spec.egress.flatMap(({ to = [] }) => to))
+      .map((peers) => peers.some(({ ipBlock }) => ipBlock?.cidr === `${address}/32`));
   }
 
   async function untilReached(address: string): Promise<void> {

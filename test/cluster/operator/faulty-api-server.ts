@@ -76,7 +76,8 @@ export class FaultyApiServer {
         "content-type": "application/json",
         ...(retryAfterSeconds !== undefined && { "retry-after": String(retryAfterSeconds) }),
       });
-      answer.end(JSON.stringify({ kind: "Status", apiVersion: "v1", status: "Failure", code: status, reason, message }));
+      const type = { kind: "Status", apiVersion: "v1" };
+      answer.end(JSON.stringify({ ...type, status: "Failure", code: status, reason, message }));
       return;
     }
     const onward = request(new URL(url, this.#target), { method, headers, agent: this.#agent }, (came) => {

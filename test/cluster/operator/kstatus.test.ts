@@ -32,6 +32,11 @@ describe("the operator: what tools that wait on a status see", function () {
     return kstatus(await installation.policy("waited"));
   }
 
+  function finalizers(list: readonly string[] | null): Promise<string> {
+    const change = `--patch=${JSON.stringify({ metadata: { finalizers: list } })}`;
+    return installation.kubectl("patch", "segpol/waited", "--type=merge", change);
+  }
+
   it("InProgress before anybody has looked at it", async () => {
     assert.equal(await first(), "InProgress");
   });
@@ -76,11 +81,11 @@ describe("the operator: what tools that wait on a status see", function () {
   });
 
   it("Terminating while it is being deleted", async () => {
-    await installation.kubectl("patch", "segpol/waited", "--type=merge", '--patch={"metadata":{"finalizers":["example.com/keep"]}}');
+    await finalizers(["example.com/keep"]);
     await installation.kubectl("delete", "segpol/waited", "--wait=false");
     assert.equal(await first(), "Terminating");
     await installation.untilNamed("waited", []);
-    await installation.kubectl("patch", "segpol/waited", "--type=merge", '--patch={"metadata":{"finalizers":null}}');
+    await finalizers(null);
   });
 
   keepsGoodConduct(() => installation);

@@ -39,12 +39,15 @@ describe("the operator: its own road", function () {
     const containers = [{ name: "c", image: "none" }];
     const manifest: Manifest = {
       apiVersion: "v1", kind: "Pod", metadata: { name, namespace: SPACE, labels },
-      spec: { nodeName: NODE, serviceAccountName: "tierwall-operator", containers, tolerations: [{ operator: "Exists" }] },
+      spec: {
+        nodeName: NODE, serviceAccountName: "tierwall-operator", containers, tolerations: [{ operator: "Exists" }],
+      },
     };
     await installation.apply(manifest);
     const status = { status: { phase: "Running", podIP: address, podIPs: [{ ip: address }] } };
     const patch = `--patch=${JSON.stringify(status)}`;
-    await installation.kubectl("patch", `pod/${name}`, `--namespace=${SPACE}`, "--subresource=status", "--type=merge", patch);
+    const which = [`pod/${name}`, `--namespace=${SPACE}`, "--subresource=status"];
+    await installation.kubectl("patch", ...which, "--type=merge", patch);
   }
 
   function apiServerAt(address: string): Promise<void> {
@@ -67,7 +70,7 @@ describe("the operator: its own road", function () {
     return blocks.join() === addresses.map((address) => `${address}/32`).join() && state ? state : undefined;
   });
 
-  it("is open to its pods under a default-deny, and to nobody else, before the API server's endpoints are known", async () => {
+  it("is open to its pods alone under a default-deny, also while no endpoint of the API server is known", async () => {
     const state = await untilTold(installation, operator, NODE, (told) => roadOf(told.state) && told.state);
     const denied = `${SPACE}/deny-all`;
     assert.deepEqual(policiesOf(state, "operator-pod"), [ROAD, denied, ROAD, denied]);
@@ -85,7 +88,8 @@ describe("the operator: its own road", function () {
 
   it("is the same labels as the Deployment gives its pods", async () => {
     const path = "jsonpath={.spec.template.metadata.labels}";
-    const shown = await installation.kubectl("get", "deployment/tierwall-operator", `--namespace=${SPACE}`, `--output=${path}`);
+    const which = ["deployment/tierwall-operator", `--namespace=${SPACE}`];
+    const shown = await installation.kubectl("get", ...which, `--output=${path}`);
     assert.deepEqual(JSON.parse(shown), LABELS);
   });
 

@@ -4,6 +4,7 @@ import type { Call } from "./audit-log.ts";
 import { FaultyApiServer, type Fault } from "./faulty-api-server.ts";
 import { keepsGoodConduct } from "./good-conduct.ts";
 import { calm, Installation } from "./installation.ts";
+import type { ShownStatus } from "./status-contract.ts";
 import { kindsOf, namespace, partsOf, SEGMENT_LABEL, segmentPolicy, type Manifest } from "./segment.ts";
 
 /** Retries double from 50 ms: after so short a trouble they are a few seconds apart. */
@@ -35,8 +36,9 @@ describe("the operator: one namespace of a segment refuses", function () {
 
   /** The others are done, and the status says who is not, and why. */
   async function saysSo(segment: string, why: RegExp): Promise<void> {
-    const shown = await installation.untilShown(segment, "one namespace is missing", ({ namespaces, conditions = [] }) =>
-      namespaces?.summary === "2/3" && conditions.some(({ reason }) => reason === "WriteFailed"));
+    const wanted = ({ namespaces, conditions = [] }: ShownStatus) =>
+      namespaces?.summary === "2/3" && conditions.some(({ reason }) => reason === "WriteFailed");
+    const shown = await installation.untilShown(segment, "one namespace is missing", wanted);
     const { status: { conditions = [] } } = shown;
     const of = (type: string) => conditions.find((condition) => condition.type === type);
     for (const type of ["PoliciesApplied", "Ready"]) {
@@ -73,7 +75,8 @@ describe("the operator: one namespace of a segment refuses", function () {
         await installation.apply(quota("quota-b", "1"));
         await waitFor("the quota is counted", async () => {
           const path = "jsonpath={.status.used}";
-          const used = await installation.kubectl("get", "resourcequota/few", "--namespace=quota-b", `--output=${path}`);
+          const which = ["resourcequota/few", "--namespace=quota-b"];
+          const used = await installation.kubectl("get", ...which, `--output=${path}`);
           return used.includes('"0"') || undefined;
         }, { timeoutMs: 20_000 });
       },
@@ -193,7 +196,8 @@ describe("the operator: one namespace of a segment refuses", function () {
     for (const place of [`${segment}-a`, `${segment}-c`]) await installation.untilNamed(place, []);
     await waitFor("it was tried again", async () => given.length >= 3 || undefined, { timeoutMs: 5_000 });
     const { status: { conditions = [] } } = await installation.until(segment, "PoliciesApplied", "False");
-    assert.ok(conditions.some(({ message }) => message.startsWith(`namespace ${refusing(segment)}: `)), JSON.stringify(conditions));
+    const said = conditions.map(({ message }) => message);
+    assert.ok(said.some((message) => message.startsWith(`namespace ${refusing(segment)}: `)), said.join("\n"));
     assert.equal((await installation.networkPolicies(refusing(segment))).length, 4);
     faulty.heal();
     await installation.untilNamed(refusing(segment), [], MENDED_MS);

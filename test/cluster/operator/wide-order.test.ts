@@ -38,7 +38,10 @@ const EDITS: readonly Edit[] = [
     order: ["create tier", "patch tier", "delete tier"], spec: { tiers: movedTiers },
   },
   { name: "a direction given up: default lets go first", order: ["patch default", "patch tier"], spec: onlyIngress },
-  { name: "a direction taken up: default has it last", order: ["patch tier", "patch default"], spec: { tiers: movedTiers } },
+  {
+    name: "a direction taken up: default has it last",
+    order: ["patch tier", "patch default"], spec: { tiers: movedTiers },
+  },
   {
     name: "another quarantine label: every part has a new selector, and the old ones go the other way round",
     order: ["create quarantine", "create tier", "create default", "delete default", "delete tier", "delete quarantine"],
