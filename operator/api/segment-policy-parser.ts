@@ -105,6 +105,7 @@ function readSpec(spec: Reader): SegmentPolicySpec {
 function readPolicyTypes(types: Reader): readonly Direction[] {
   const readType = (type: Reader): Direction => type.oneOf(DIRECTIONS);
   const listed = types.or((list) => list.each(readType), DIRECTIONS);
+  if (new Set(listed).size < listed.length) throw types.wrong("a list of Ingress, Egress or both, each once");
   if (listed.length === 0) throw types.wrong("a list of Ingress, Egress or both; leave it out for both");
   return DIRECTIONS.filter((direction) => listed.includes(direction));
 }
