@@ -72,6 +72,26 @@ export interface LocalPod {
   readonly ingress: readonly PolicyId[];
   /** Sorted; those that isolate it for egress. */
   readonly egress: readonly PolicyId[];
+  /** What SegmentPolicies in mode Audit would do to it, sorted by policy and tier; absent = none selects it. */
+  readonly audits?: readonly PodAudit[];
+}
+
+/**
+ * A SegmentPolicy in mode Audit, as it is seen by one pod. What enforcement lets through and none of the policies
+ * listed for its direction allows would be dropped.
+ */
+export interface PodAudit {
+  /** The SegmentPolicy's name. */
+  readonly policy: string;
+  /** The tier that would-be drops are counted for; `""` = the pod is in none of its tiers. */
+  readonly tier: string;
+  /**
+   * Sorted; all that would count for the pod's ingress: the SegmentPolicy's own parts and every NetworkPolicy that
+   * selects the pod, also one that isolates nobody by itself. Empty = the SegmentPolicy leaves the direction alone.
+   */
+  readonly ingress: readonly PolicyId[];
+  /** The same for its egress. */
+  readonly egress: readonly PolicyId[];
 }
 
 /**
