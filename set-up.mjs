@@ -17,7 +17,7 @@ const needed = [
   ["iptables", "iptables"], ["ipset", "ipset"], ["ip", "iproute2"], ["nsenter", "util-linux"],
   ["conntrack", "conntrack"], ["containerd", "containerd"], ["ctr", "containerd"], ["runc", "runc"],
   ["/usr/lib/cni/ptp", "containernetworking-plugins"], ["mmdebstrap", "mmdebstrap"], ["openssl", "openssl"],
-  ["sysctl", "procps"],
+  ["sysctl", "procps"], ["ulogd", "ulogd2"], [`/usr/lib/${debianArchitecture()}/ulogd/ulogd_output_JSON.so`, "ulogd2-json"],
 ];
 
 /** What is wrong and how to mend it, in one line. */
@@ -52,6 +52,11 @@ async function modules() {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
   await runLong("installing npm packages (npm ci)", "npm", ["ci", "--no-progress"], { cwd: projectRoot });
   writeFileSync(stamp, digest);
+}
+
+/** As in the names of Debian's library folders. */
+function debianArchitecture() {
+  return { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" }[process.arch] ?? process.arch;
 }
 
 function requireLinux() {
@@ -90,6 +95,8 @@ async function packages() {
     `installing ${missing.join(" ")} with apt-get`,
     "apt-get", ["install", "-q", "--yes", "--no-install-recommends", "--no-upgrade", "--no-remove", ...missing], options,
   );
+  // Only the program is wanted: its service would write a log of its own.
+  if (missing.includes("ulogd2") && isThere("systemctl")) await run(["systemctl", "disable", "--now", "ulogd2"]);
 }
 
 async function controlPlane() {

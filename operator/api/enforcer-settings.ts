@@ -10,6 +10,10 @@ export interface EnforcerSettings {
   readonly connmarkMask: number;
   /** Which iptables holds our chains; `Auto` = the one that the node's kubelet uses. */
   readonly backend: "Auto" | "nft" | "legacy";
+  /** Which packets are logged: would-be drops of audits, these and real drops, or none. */
+  readonly logDrops: "Audit" | "All" | "None";
+  /** Most lines that an enforcer logs of packets, a second; from 1 to 100. */
+  readonly logPerSecond: number;
   /** Connections of peers that leave are cut together, at most once in so many milliseconds. */
   readonly leaversMs: number;
   /** How often the kernel is compared with what should be in it. Milliseconds. */
@@ -26,6 +30,8 @@ export const DEFAULT_ENFORCER_SETTINGS: EnforcerSettings = {
   failClosed: false,
   connmarkMask: 0,
   backend: "Auto",
+  logDrops: "Audit",
+  logPerSecond: 10,
   leaversMs: 1_000,
   driftCheckMs: 5_000,
   diskCopyMs: 10_000,

@@ -24,6 +24,7 @@ const DEFAULT_QUARANTINE_LABEL = "tierwall.io/quarantine";
 const LONGEST_NAME = 40;
 const DIRECTIONS: readonly Direction[] = ["Ingress", "Egress"];
 const BOUNDARIES = ["Namespace", "Segment"] as const;
+const MODES = ["Enforce", "Audit"] as const;
 /** A tier's two lists, the member of their rules that holds the peers, and the direction. */
 const SIDES = [
   ["ingress", "from", "Ingress"],
@@ -73,9 +74,6 @@ function readSpec(spec: Reader): SegmentPolicySpec {
     "tiers",
     "assertions",
   ]);
-  if (spec.at("mode").or((reader) => reader.oneOf(["Enforce", "Audit"]), "Enforce") === "Audit") {
-    throw notImplemented(spec.at("mode"), "only Enforce works");
-  }
   if (spec.at("assertions").or((list) => list.list().length > 0, false)) throw notImplemented(spec.at("assertions"));
   const namespaceSelector = readStrictSelector(spec.at("namespaceSelector"));
   if (isEmpty(namespaceSelector)) {
@@ -83,6 +81,8 @@ function readSpec(spec: Reader): SegmentPolicySpec {
       .at("namespaceSelector")
       .wrong("a selector with at least one label, such as matchLabels: {tierwall.io/segment: shop}");
   }
+  const mode = spec.at("mode").or((reader) => reader.oneOf(MODES), "Enforce");
+  const quarantine = readQuarantineLabel(spec.at("quarantineLabel"));
   const boundary = spec.at("boundary").or((reader) => reader.oneOf(BOUNDARIES), "Namespace");
   const policyTypes = readPolicyTypes(spec.at("policyTypes"));
   const tiers = spec.at("tiers").or((list) => list.each(readTier), []);
@@ -96,7 +96,8 @@ function readSpec(spec: Reader): SegmentPolicySpec {
     policyTypes,
     defaultDeny: spec.at("defaultDeny").or((reader) => reader.oneOf(["AllPods", "TierPods"]), "AllPods"),
     dns: spec.at("dns").or((reader) => reader.oneOf(["Allow", "Deny"]), "Allow"),
-    quarantine: readQuarantineLabel(spec.at("quarantineLabel")),
+    quarantine: mode === "Audit" ? undefined : quarantine,
+    mode,
     suspend: spec.at("suspend").or((reader) => reader.flag(), false),
     tiers,
   };
@@ -170,8 +171,8 @@ function readStatus(status: Reader): SegmentPolicyStatus {
   };
 }
 
-function notImplemented(field: Reader, hint = "leave it out"): NotImplementedError {
-  return new NotImplementedError(field.path, `not implemented in this version of Tierwall: ${hint}`);
+function notImplemented(field: Reader): NotImplementedError {
+  return new NotImplementedError(field.path, "not implemented in this version of Tierwall: leave it out");
 }
 
 function isEmpty({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {

@@ -22,8 +22,10 @@ export interface SegmentPolicySpec {
   readonly policyTypes: readonly Direction[];
   readonly defaultDeny: "AllPods" | "TierPods";
   readonly dns: "Allow" | "Deny";
-  /** `undefined` = off. */
+  /** `undefined` = off, as always with `mode: Audit`: nothing is cut off there. */
   readonly quarantine: QuarantineLabel | undefined;
+  /** `Audit`: no NetworkPolicy is written; the nodes count and log what would be dropped. */
+  readonly mode: "Enforce" | "Audit";
   /** Nothing is written but the status. */
   readonly suspend: boolean;
   readonly tiers: readonly Tier[];

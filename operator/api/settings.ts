@@ -20,6 +20,8 @@ export interface Settings {
   /** `mask` 0 = chosen by each enforcer. */
   readonly connmark: { readonly mask: number };
   readonly backend: EnforcerSettings["backend"];
+  /** What the enforcers log of packets, and how much at most. */
+  readonly log: { readonly drops: EnforcerSettings["logDrops"]; readonly perSecond: number };
   /** Networks of the nodes, for `nodes` peers that would come to more blocks than a NetworkPolicy should hold. */
   readonly nodeCIDRs: readonly string[];
   /** Never part of a segment; the operator's own namespace is one of them whatever is written here. */
@@ -43,6 +45,8 @@ export interface Ports {
   readonly metrics: number;
   /** On 127.0.0.1 of each node. */
   readonly enforcerProbes: number;
+  /** Of each node, on all its addresses; 0 = off. */
+  readonly enforcerMetrics: number;
 }
 
 export interface Resources {
@@ -71,6 +75,7 @@ export const DEFAULT_SETTINGS: Settings = {
   failClosed: DEFAULT_ENFORCER_SETTINGS.failClosed,
   connmark: { mask: DEFAULT_ENFORCER_SETTINGS.connmarkMask },
   backend: DEFAULT_ENFORCER_SETTINGS.backend,
+  log: { drops: DEFAULT_ENFORCER_SETTINGS.logDrops, perSecond: DEFAULT_ENFORCER_SETTINGS.logPerSecond },
   nodeCIDRs: [],
   excludedNamespaces: ["kube-system", "kube-public", "kube-node-lease"],
   dns: {
@@ -88,7 +93,7 @@ export const DEFAULT_SETTINGS: Settings = {
     ],
     ports: [53, 5353],
   },
-  ports: { stream: 8443, probes: 8081, metrics: 8080, enforcerProbes: 9474 },
+  ports: { stream: 8443, probes: 8081, metrics: 8080, enforcerProbes: 9474, enforcerMetrics: 9473 },
   enforcerImage: "",
   enforcerResources: { cpu: "50m", memory: "128Mi" },
   timings: {
@@ -118,12 +123,13 @@ export function readSettings(file: Reader): Settings {
     failClosed: file.at("failClosed").or((reader) => reader.flag(), fallback.failClosed),
     connmark: file.at("connmark").or(readConnmark, fallback.connmark),
     backend: file.at("backend").or((reader) => reader.oneOf(["Auto", "nft", "legacy"]), fallback.backend),
+    log: file.at("log").or(readLog, fallback.log),
     nodeCIDRs: file.at("nodeCIDRs").or((list) => list.each(readNetwork), fallback.nodeCIDRs),
     excludedNamespaces: file
       .at("excludedNamespaces")
       .or((list) => list.each((item) => item.text()), fallback.excludedNamespaces),
     dns: file.at("dns").or(readDns, fallback.dns),
-    ports: file.at("ports").or((reader) => readNumbers(reader, fallback.ports, 1, 65_535), fallback.ports),
+    ports: file.at("ports").or(readPorts, fallback.ports),
     enforcerImage: file.at("enforcerImage").or((reader) => reader.text(), fallback.enforcerImage),
     enforcerResources: file.at("enforcerResources").or(readResources, fallback.enforcerResources),
     timings: file.at("timings").or((reader) => readNumbers(reader, fallback.timings, 1, 86_400_000), fallback.timings),
@@ -132,7 +138,7 @@ export function readSettings(file: Reader): Settings {
 
 /** What of the settings travels to the enforcers. */
 export function enforcerSettings(settings: Settings): EnforcerSettings {
-  const { nodeTraffic, establishedFlows, failClosed, connmark, backend, timings } = settings;
+  const { nodeTraffic, establishedFlows, failClosed, connmark, backend, log, timings } = settings;
   const { leaversMs, driftCheckMs, diskCopyMs, streamSilenceMs } = timings;
   return {
     nodeTraffic,
@@ -140,6 +146,8 @@ export function enforcerSettings(settings: Settings): EnforcerSettings {
     failClosed,
     connmarkMask: connmark.mask,
     backend,
+    logDrops: log.drops,
+    logPerSecond: log.perSecond,
     leaversMs,
     driftCheckMs,
     diskCopyMs,
@@ -150,6 +158,16 @@ export function enforcerSettings(settings: Settings): EnforcerSettings {
 function readConnmark(connmark: Reader): Settings["connmark"] {
   connmark.onlyKeys(["mask"]);
   return { mask: connmark.at("mask").or(readMask, DEFAULT_SETTINGS.connmark.mask) };
+}
+
+function readLog(log: Reader): Settings["log"] {
+  log.onlyKeys(["drops", "perSecond"]);
+  const { log: fallback } = DEFAULT_SETTINGS;
+  return {
+    drops: log.at("drops").or((reader) => reader.oneOf(["Audit", "All", "None"]), fallback.drops),
+    // iptables rounds rates above this.
+    perSecond: log.at("perSecond").or((reader) => reader.integer(1, 100), fallback.perSecond),
+  };
 }
 
 /** A number, as YAML reads `0xffff0000` too. */
@@ -180,6 +198,13 @@ function readDnsPeer(peer: Reader): DnsPeer {
   peer.onlyKeys(["service"]);
   service.onlyKeys(["namespace", "name"]);
   return { kind: "service", namespace: service.at("namespace").text(), name: service.at("name").text() };
+}
+
+function readPorts(ports: Reader): Ports {
+  ports.onlyKeys(Object.keys(DEFAULT_SETTINGS.ports));
+  const least = (key: string) => (key === "enforcerMetrics" ? 0 : 1);
+  const written = ports.keys().map((key) => [key, ports.at(key).integer(least(key), 65_535)] as const);
+  return { ...DEFAULT_SETTINGS.ports, ...Object.fromEntries(written) };
 }
 
 function readResources(resources: Reader): Resources {

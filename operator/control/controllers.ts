@@ -44,6 +44,7 @@ const COUNTS_AFTER_MS = 1_000;
 export class Controllers implements Work {
   readonly #options: ControllersOptions;
   readonly #status: StatusReconciler;
+  readonly #reconciler: SegmentPolicyReconciler;
   readonly #policies: WorkQueue;
   readonly #statuses: WorkQueue;
   readonly #nodes: WorkQueue;
@@ -53,9 +54,10 @@ export class Controllers implements Work {
   constructor(options: ControllersOptions) {
     this.#options = options;
     this.#status = this.#statusReconciler();
-    const [policies, nodes, enforcers] = [this.#policyReconciler(), this.#nodeReconciler(), this.#enforcerReconciler()];
+    this.#reconciler = this.#policyReconciler();
+    const [nodes, enforcers] = [this.#nodeReconciler(), this.#enforcerReconciler()];
     const done = (work: Promise<void>) => work.then(() => ({}));
-    this.#policies = controllerQueue("segmentpolicy", 4, (name) => done(policies.reconcile(name)), options);
+    this.#policies = controllerQueue("segmentpolicy", 4, (name) => this.#reconciler.reconcile(name), options);
     this.#statuses = controllerQueue("status", 4, (name) => this.#reconcileStatus(name), options);
     this.#nodes = controllerQueue("segmentnode", 8, (name) => done(nodes.reconcile(name)), options);
     const again = (requeueAfterMs: number) => ({ requeueAfterMs });
@@ -65,6 +67,7 @@ export class Controllers implements Work {
   /** From now on there is work: all caches are complete. */
   open(): void {
     this.#open = true;
+    for (const name of this.#options.watch.segmentPolicies.store.keys()) this.#reconciler.prepare(name);
     this.resync();
   }
 
@@ -130,6 +133,10 @@ export class Controllers implements Work {
         },
         retired: (name, retired) => {
           resolver.setRetired(name, retired);
+          this.publish();
+        },
+        audit: (name, policies) => {
+          resolver.setAudit(name, policies);
           this.publish();
         },
         outcome: (policy, outcome) => {

@@ -49,7 +49,7 @@ export function enforcerDaemonSet(
 
 function podSpec(settings: Settings, { image, imagePullPolicy, operator, namespace }: EnforcerPlacement) {
   const { cpu, memory } = settings.enforcerResources;
-  const probes = settings.ports.enforcerProbes;
+  const { enforcerProbes: probes, enforcerMetrics: metrics } = settings.ports;
   return {
     serviceAccountName: ENFORCER_NAME,
     hostNetwork: true,
@@ -71,6 +71,7 @@ function podSpec(settings: Settings, { image, imagePullPolicy, operator, namespa
           "--ca-file=/var/run/tierwall/ca/ca.crt",
           "--token-file=/var/run/tierwall/token/token",
           `--probe-address=127.0.0.1:${probes}`,
+          ...(metrics === 0 ? [] : [`--metrics-port=${metrics}`]),
           `--state-directory=${STATE_DIRECTORY}`,
         ],
         env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],

@@ -4,30 +4,37 @@ import type { NetworkPolicy } from "../api/network-policy.ts";
 import type { Part } from "../compile/part.ts";
 import { partLabels, type Owner } from "../compile/plan.ts";
 import { applyPatch, create, deleteObject, type ApiObject } from "../kube/apply.ts";
-import type { ApiClient } from "../kube/client.ts";
+import type { ApiClient, ApiRequest } from "../kube/client.ts";
+import { SYSTEM_CLOCK } from "../kube/clock.ts";
 import { NETWORK_POLICIES, objectPath } from "../kube/resource.ts";
 import type { NetworkPolicyWriter } from "./network-policy-writer.ts";
+import { OverdueWrites } from "./overdue-writes.ts";
+
+/** Beyond the 34 s after which an API server gives up a write itself, and says what it has waited for. */
+const TIMEOUT_MS = 40_000;
 
 /** NetworkPolicyWriter over the API server. */
 export class NetworkPolicyApi implements NetworkPolicyWriter {
   readonly #client: ApiClient;
+  readonly #overdue: OverdueWrites;
 
-  constructor(client: ApiClient) {
+  constructor(client: ApiClient, overdue = new OverdueWrites(SYSTEM_CLOCK)) {
     this.#client = client;
+    this.#overdue = overdue;
   }
 
   async create(namespace: string, part: Part, owner: Owner): Promise<NetworkPolicy> {
-    const answer = await create(this.#client, NETWORK_POLICIES, manifest(namespace, part, owner), {
-      fieldManager: FIELD_MANAGER,
-    });
-    return readNetworkPolicy(answer);
+    const body = manifest(namespace, part, owner);
+    const options = { fieldManager: FIELD_MANAGER, timeoutMs: TIMEOUT_MS };
+    const send = () => create(this.#client, NETWORK_POLICIES, body, options);
+    return readNetworkPolicy(await this.#overdue.write(namespace, send));
   }
 
   async update(namespace: string, part: Part, owner: Owner, uid: string): Promise<NetworkPolicy> {
     const body = manifest(namespace, part, owner, uid);
-    return readNetworkPolicy(
-      await applyPatch(this.#client, NETWORK_POLICIES, body, { fieldManager: FIELD_MANAGER, force: true }),
-    );
+    const options = { fieldManager: FIELD_MANAGER, force: true, timeoutMs: TIMEOUT_MS };
+    const send = () => applyPatch(this.#client, NETWORK_POLICIES, body, options);
+    return readNetworkPolicy(await this.#overdue.write(namespace, send));
   }
 
   async reown(namespace: string, name: string, uid: string, owner: Owner): Promise<void> {
@@ -36,13 +43,16 @@ export class NetworkPolicyApi implements NetworkPolicyWriter {
       { op: "test", path: "/metadata/uid", value: uid },
       { op: "replace", path: "/metadata/ownerReferences", value: [controllerReference(owner)] },
     ];
-    const path = objectPath(NETWORK_POLICIES, { namespace, name });
-    const query = { fieldManager: FIELD_MANAGER };
-    await this.#client.request({ method: "PATCH", path, query, body, contentType: "application/json-patch+json" });
+    const request: ApiRequest = {
+      method: "PATCH", path: objectPath(NETWORK_POLICIES, { namespace, name }), query: { fieldManager: FIELD_MANAGER },
+      body, contentType: "application/json-patch+json", timeoutMs: TIMEOUT_MS,
+    };
+    await this.#overdue.write(namespace, () => this.#client.request(request));
   }
 
   async remove(namespace: string, name: string, uid: string): Promise<void> {
-    await deleteObject(this.#client, NETWORK_POLICIES, { namespace, name }, uid);
+    const send = () => deleteObject(this.#client, NETWORK_POLICIES, { namespace, name }, uid, { timeoutMs: TIMEOUT_MS });
+    await this.#overdue.write(namespace, send);
   }
 }
 

@@ -30,8 +30,10 @@ export class PolicyAnnouncer {
         namespaces: { matched },
       } = outcome;
       const where = `${matched} ${matched === 1 ? "namespace" : "namespaces"}`;
-      const text = `generation ${outcome.generation}: ${networkPolicies} NetworkPolicies in ${where}`;
-      this.#record(policy, "Normal", "PoliciesApplied", text);
+      const text = isAudit(policy)
+        ? `mode: Audit, so no NetworkPolicy is left in ${where}`
+        : `${networkPolicies} NetworkPolicies in ${where}`;
+      this.#record(policy, "Normal", "PoliciesApplied", `generation ${outcome.generation}: ${text}`);
     }
   }
 
@@ -57,6 +59,10 @@ export class PolicyAnnouncer {
     const regarding = { apiVersion: API_VERSION, kind: "SegmentPolicy", name: metadata.name, uid: metadata.uid };
     this.#events.record({ regarding, type, reason, message });
   }
+}
+
+function isAudit({ verdict }: SegmentPolicy): boolean {
+  return verdict.accepted && verdict.spec.mode === "Audit";
 }
 
 function saysApplied({ metadata, status }: SegmentPolicy): boolean {

@@ -81,6 +81,11 @@ export class PolicyView {
     return [...(this.#ownersIn.get(namespace) ?? [])];
   }
 
+  /** SegmentPolicy `name` has a say in these namespaces, also where no NetworkPolicy of it is. */
+  concern(name: string, namespaces: Iterable<string>): void {
+    for (const namespace of namespaces) this.#link(name, namespace);
+  }
+
   /**
    * Remembers which names SegmentPolicy `name` cannot have, in place of those before: only a change of a stranger's
    * object can free them, and that object says nothing of who waits for it.
@@ -111,10 +116,12 @@ export class PolicyView {
 
   #remember(policy: NetworkPolicy): void {
     const { namespace } = policy.metadata;
-    for (const owner of ownersOf(policy)) {
-      memberSet(this.#namespacesOf, owner).add(namespace);
-      memberSet(this.#ownersIn, namespace).add(owner);
-    }
+    for (const owner of ownersOf(policy)) this.#link(owner, namespace);
+  }
+
+  #link(owner: string, namespace: string): void {
+    memberSet(this.#namespacesOf, owner).add(namespace);
+    memberSet(this.#ownersIn, namespace).add(owner);
   }
 
   #forgetWrite(namespace: string, name: string): void {

@@ -1,19 +1,19 @@
 import { canonicalJson } from "../api/canonical-json.ts";
-import { compare } from "../api/label-selector.ts";
 import type { NetworkPolicy } from "../api/network-policy.ts";
 import type { SegmentPolicy, SegmentPolicySpec } from "../api/segment-policy.ts";
 import type { Namespace } from "../api/workload.ts";
 import { compile } from "../compile/compile.ts";
 import type { Facts } from "../compile/facts.ts";
-import { disagreements } from "../compile/disagreements.ts";
 import { holdLive } from "../compile/held-rules.ts";
-import { partsIn, type FactConcern, type Part } from "../compile/part.ts";
+import { partsIn, type Part } from "../compile/part.ts";
 import { controllerOf, isOurs, plan, removal, type Owner, type Plan, type Step } from "../compile/plan.ts";
 import { segmentNamespaces } from "../compile/segment-namespaces.ts";
+import { wouldBe } from "../compile/would-be.ts";
 import type { Outcome } from "../status/policy-status.ts";
-import { errorText } from "../telemetry/logger.ts";
-import { NamespaceRests } from "./namespace-rests.ts";
+import { Departures } from "./departures.ts";
+import { NamespaceWrites, type NamespaceWork, type WriteResult } from "./namespace-writes.ts";
 import type { NetworkPolicyWriter } from "./network-policy-writer.ts";
+import { refused, shortcomings } from "./outcomes.ts";
 import type { PolicyView } from "./policy-view.ts";
 
 /** What is known of the cluster, kept current by the reflectors. */
@@ -30,6 +30,8 @@ export interface ReconcileSink {
   generation(name: string, generation: number | undefined): void;
   /** From now on nothing generated from `name` counts, whatever objects are left (`false` ends it). */
   retired(name: string, retired: boolean): void;
+  /** What `name`, in mode Audit, would write; in place of what was said before. */
+  audit(name: string, policies: readonly NetworkPolicy[]): void;
   outcome(policy: SegmentPolicy, outcome: Outcome): void;
   forgotten(name: string): void;
   driftCorrected(policy: SegmentPolicy, namespace: string, names: readonly string[]): void;
@@ -37,7 +39,7 @@ export interface ReconcileSink {
 
 /** Some namespaces could not be brought into line. The queue tries again, later each time. */
 export class ReconcileError extends Error {
-  constructor(name: string, failures: Outcome["failures"], cause: unknown) {
+  constructor(name: string, { failures, cause }: WriteResult) {
     super(`SegmentPolicy ${name}: ${failures.map(({ namespace, message }) => `${namespace}: ${message}`).join("; ")}`, {
       cause,
     });
@@ -45,25 +47,12 @@ export class ReconcileError extends Error {
   }
 }
 
-/** The writes that one namespace needs, in their order. */
-interface NamespaceWork {
-  readonly namespace: string;
-  readonly steps: readonly Step[];
+export interface ReconcileResult {
+  /** Look again after this time, whatever happens. */
+  readonly requeueAfterMs?: number;
 }
 
 type NamespacePlan = NamespaceWork & Plan;
-
-interface WriteResult {
-  readonly failures: Outcome["failures"];
-  /** Of one of them. */
-  readonly cause: unknown;
-}
-
-/**
- * Namespaces that are written to at once, of one SegmentPolicy. Within a namespace writes are serial: their order
- * counts.
- */
-const CONCURRENT_NAMESPACES = 8;
 
 /**
  * Brings the NetworkPolicies of one SegmentPolicy into line with it. Every replica runs it, to know which generation is
@@ -71,11 +60,11 @@ const CONCURRENT_NAMESPACES = 8;
  */
 export class SegmentPolicyReconciler {
   readonly #cluster: ClusterView;
-  readonly #writer: NetworkPolicyWriter;
+  readonly #writes: NamespaceWrites;
   readonly #sink: ReconcileSink;
   readonly #excluded: ReadonlySet<string>;
   readonly #isLeader: () => boolean;
-  readonly #rests: NamespaceRests;
+  readonly #departures: Departures;
   /** What was last seen complete: a difference without a new wish is drift. */
   readonly #settled = new Map<string, { readonly wish: string; readonly namespaces: ReadonlySet<string> }>();
   /** Deleted with `orphan`: what was generated is to stay, also when the watch of NetworkPolicies lags behind. */
@@ -91,27 +80,35 @@ export class SegmentPolicyReconciler {
     readonly monotonic: () => number;
   }) {
     this.#cluster = deps.cluster;
-    this.#writer = deps.writer;
     this.#sink = deps.sink;
     this.#excluded = deps.excludedNamespaces;
     this.#isLeader = deps.isLeader;
-    this.#rests = new NamespaceRests(deps.monotonic);
+    const view = deps.cluster.networkPolicies;
+    this.#writes = new NamespaceWrites({ ...deps, view, isLive: (namespace) => this.#isLive(namespace) });
+    this.#departures = new Departures(deps.monotonic);
+  }
+
+  /** What an audit is made of are specs: they are read before the first node is told anything. */
+  prepare(name: string): void {
+    const policy = this.#cluster.segmentPolicies.get(name);
+    if (policy === undefined || policy.metadata.deleting || !policy.verdict.accepted) return;
+    if (policy.verdict.spec.mode === "Audit") this.#handOver(name, policy.verdict.spec);
   }
 
   /** @throws ReconcileError when a write failed and is to be tried again */
-  async reconcile(name: string): Promise<void> {
+  async reconcile(name: string): Promise<ReconcileResult> {
     const policy = this.#cluster.segmentPolicies.get(name);
     if (policy === undefined || policy.metadata.deleting) return this.#retire(name, policy);
     this.#orphaned.delete(name);
-    this.#sink.retired(name, false);
     if (!policy.verdict.accepted) {
       this.#sink.outcome(policy, refused(policy));
-      return;
+      return {};
     }
-    await this.#hold(policy, policy.verdict.spec);
+    const { spec } = policy.verdict;
+    return spec.mode === "Audit" ? this.#audit(policy, spec) : this.#hold(policy, spec);
   }
 
-  async #hold(policy: SegmentPolicy, spec: SegmentPolicySpec): Promise<void> {
+  async #hold(policy: SegmentPolicy, spec: SegmentPolicySpec): Promise<ReconcileResult> {
     const { name, uid, generation } = policy.metadata;
     const owner: Owner = { name, uid };
     const parts = compile(name, spec, this.#cluster.facts());
@@ -125,13 +122,16 @@ export class SegmentPolicyReconciler {
         const wanted = (matched.get(namespace) ?? []).map((part) => holdLive(part, named(part.name)));
         return { namespace, ...plan(owner, wanted, live) };
       });
+    const planObserved = () => planAll((namespace) => view.observedIn(namespace));
+    this.#comeBack(name, spec, planObserved);
     const plans = planAll((namespace) => view.currentIn(namespace));
     // In the same turn as the reading: a stranger's object that goes from now on brings us back.
     view.contest(name, conflictsOf(plans));
     if (!spec.suspend) this.#reportDrift(policy, parts, plans);
-    const { failures, cause } = await this.#write(spec.suspend ? [] : plans, owner);
+    const written = await this.#writes.execute(spec.suspend ? [] : plans, owner);
     // Judged by what the watch has shown, not by what we have just written: the stream is computed from the former.
-    const observed = planAll((namespace) => view.observedIn(namespace));
+    const observed = planObserved();
+    const requeueAfterMs = this.#comeBack(name, spec, () => observed);
     const conflicts = conflictsOf(observed);
     view.contest(name, conflicts);
     const complete = new Set(observed.filter(isComplete).map(({ namespace }) => namespace));
@@ -140,6 +140,8 @@ export class SegmentPolicyReconciler {
       this.#settled.set(name, { wish: canonicalJson(parts), namespaces: complete });
       this.#sink.generation(name, generation);
     }
+    // Where it was audited before, it is until the real ones are in place.
+    if (placed || spec.suspend) this.#sink.audit(name, []);
     const applied = [...matched.keys()].filter((namespace) => complete.has(namespace)).length;
     this.#sink.outcome(policy, {
       generation,
@@ -148,14 +150,80 @@ export class SegmentPolicyReconciler {
       suspended: spec.suspend,
       placed,
       conflicts,
-      failures,
+      failures: written.failures,
       ...shortcomings(spec, parts),
     });
-    if (failures.length > 0) throw new ReconcileError(name, failures, cause);
+    if (written.failures.length > 0) throw new ReconcileError(name, written);
+    return requeueAfterMs > 0 ? { requeueAfterMs } : {};
+  }
+
+  /** Mode Audit: what there is of it goes as in a deletion, and the nodes are told what there would be. */
+  async #audit(policy: SegmentPolicy, spec: SegmentPolicySpec): Promise<ReconcileResult> {
+    const { name, uid, generation } = policy.metadata;
+    const view = this.#cluster.networkPolicies;
+    const parts = this.#handOver(name, spec);
+    const matched = [...this.#matching(spec, parts).keys()];
+    view.concern(name, matched);
+    view.contest(name, []);
+    const planAll = (read: (namespace: string) => readonly NetworkPolicy[]): readonly NamespacePlan[] =>
+      [...view.namespacesOf(name)].filter((namespace) => this.#isLive(namespace)).map((namespace) => {
+        const ours = read(namespace).filter((found) => isOurs(found, { name }));
+        return { namespace, steps: removal(ours), conflicts: [] };
+      });
+    const plans = planAll((namespace) => view.currentIn(namespace));
+    if (!spec.suspend) this.#reportDrift(policy, [], plans);
+    const written = await this.#writes.execute(spec.suspend ? [] : plans, { name, uid });
+    const left = new Set(
+      planAll((namespace) => view.observedIn(namespace))
+        .filter(({ steps }) => steps.length > 0)
+        .map(({ namespace }) => namespace),
+    );
+    const placed = left.size === 0;
+    if (placed) {
+      this.#settled.set(name, { wish: canonicalJson([]), namespaces: new Set(matched) });
+      this.#sink.generation(name, generation);
+    }
+    this.#sink.outcome(policy, {
+      generation,
+      namespaces: { matched: matched.length, applied: matched.filter((namespace) => !left.has(namespace)).length },
+      networkPolicies: 0,
+      suspended: spec.suspend,
+      placed,
+      conflicts: [],
+      failures: written.failures,
+      ...shortcomings(spec, parts),
+    });
+    if (written.failures.length > 0) throw new ReconcileError(name, written);
+    return {};
+  }
+
+  /**
+   * From now on nothing that is left of it counts, all at once, and what would be is audited instead: in namespaces
+   * that are going too, while pods run there.
+   */
+  #handOver(name: string, spec: SegmentPolicySpec): readonly Part[] {
+    const parts = compile(name, spec, this.#cluster.facts());
+    const namespaces = segmentNamespaces(spec, this.#cluster.namespaces.values(), this.#excluded);
+    // Suspended: what is live stays, and so it counts.
+    this.#sink.retired(name, !spec.suspend);
+    if (spec.suspend) this.#departures.end(name);
+    else this.#departures.leave(name);
+    this.#sink.audit(name, wouldBe({ name }, parts, namespaces));
+    return parts;
+  }
+
+  /** @returns milliseconds for which what is left of it does not count yet */
+  #comeBack(name: string, { suspend }: SegmentPolicySpec, observed: () => readonly NamespacePlan[]): number {
+    const { networkPolicies: view } = this.#cluster;
+    const outdated = () =>
+      !suspend && observed().some(({ namespace, steps }) => isOutdated(steps, view.observedIn(namespace)));
+    const wait = this.#departures.comeBack(name, outdated);
+    this.#sink.retired(name, wait > 0);
+    return wait;
   }
 
   /** Takes away what was generated from a SegmentPolicy that is gone or going, unless it is to be orphaned. */
-  async #retire(name: string, policy: SegmentPolicy | undefined): Promise<void> {
+  async #retire(name: string, policy: SegmentPolicy | undefined): Promise<ReconcileResult> {
     if (policy?.finalizers.includes("orphan") === true) this.#orphaned.add(name);
     const keep = this.#orphaned.has(name);
     const view = this.#cluster.networkPolicies;
@@ -163,66 +231,25 @@ export class SegmentPolicyReconciler {
     view.contest(name, []);
     // What was orphaned earlier has no owner any more, and stays.
     const isLeft = (found: NetworkPolicy) => isOurs(found, { name }) && controllerOf(found.metadata) === name;
-    const left = (keep ? [] : [...view.namespacesOf(name)])
-      .map((namespace) => ({ namespace, policies: view.currentIn(namespace).filter(isLeft) }))
-      .filter(({ policies }) => policies.length > 0);
+    const leftIn = (read: (namespace: string) => readonly NetworkPolicy[]) =>
+      (keep ? [] : [...view.namespacesOf(name)])
+        .map((namespace) => ({ namespace, policies: read(namespace).filter(isLeft) }))
+        .filter(({ policies }) => policies.length > 0);
+    const left = leftIn((namespace) => view.currentIn(namespace));
     this.#sink.generation(name, undefined);
-    // All parts leave the nodes in one batch, in whatever order the objects go.
-    this.#sink.retired(name, !keep && (left.length > 0 || policy !== undefined));
+    this.#sink.audit(name, []);
+    // All parts leave the nodes in one batch, in whatever order the objects go, and until the watch has shown the last.
+    const shown = leftIn((namespace) => view.observedIn(namespace));
+    const leaving = !keep && (left.length > 0 || shown.length > 0 || policy !== undefined);
+    this.#sink.retired(name, leaving);
+    if (leaving) this.#departures.leave(name);
+    else this.#departures.end(name);
     if (policy === undefined) this.#sink.forgotten(name);
     const removals = left.map(({ namespace, policies }) => ({ namespace, steps: removal(policies) }));
-    const { failures, cause } = await this.#write(removals, { name, uid: policy?.metadata.uid ?? "" });
-    if (failures.length > 0) throw new ReconcileError(name, failures, cause);
-    if (policy === undefined && left.length === 0) view.forget(name);
-  }
-
-  /** The leader's part. One namespace that refuses does not hold up the others. */
-  async #write(work: readonly NamespaceWork[], owner: Owner): Promise<WriteResult> {
-    const failures: { namespace: string; message: string }[] = [];
-    let cause: unknown;
-    if (!this.#isLeader()) return { failures, cause };
-    await forEachAtMost(CONCURRENT_NAMESPACES, work, async ({ namespace, steps }) => {
-      if (steps.length === 0) return;
-      try {
-        this.#rests.assertOver(owner.name, namespace);
-        await this.#execute(namespace, steps, owner);
-      } catch (error) {
-        // A namespace that is going takes its NetworkPolicies with it.
-        if (!this.#isLive(namespace)) return;
-        this.#rests.refused(owner.name, namespace, error);
-        cause = error;
-        failures.push({ namespace, message: errorText(error) });
-      }
-    });
-    // By name, not by who was refused first: the status must not change with every try.
-    return { failures: failures.toSorted((a, b) => compare(a.namespace, b.namespace)), cause };
-  }
-
-  async #execute(namespace: string, steps: readonly Step[], owner: Owner): Promise<void> {
-    const view = this.#cluster.networkPolicies;
-    const uids = new Map<string, string>();
-    for (const step of steps) {
-      // Another replica may have taken over between two writes.
-      if (!this.#isLeader()) return;
-      switch (step.action) {
-        case "create": {
-          const created = await this.#writer.create(namespace, step.part, owner);
-          uids.set(created.metadata.name, created.metadata.uid);
-          view.wrote(created);
-          break;
-        }
-        case "update": {
-          const uid = step.uid ?? uids.get(step.part.name) ?? "";
-          if (step.reown === true) await this.#writer.reown(namespace, step.part.name, uid, owner);
-          view.wrote(await this.#writer.update(namespace, step.part, owner, uid));
-          break;
-        }
-        case "delete":
-          await this.#writer.remove(namespace, step.name, step.uid);
-          view.removed(namespace, step.name, step.uid);
-          break;
-      }
-    }
+    const written = await this.#writes.execute(removals, { name, uid: policy?.metadata.uid ?? "" });
+    if (written.failures.length > 0) throw new ReconcileError(name, written);
+    if (policy === undefined && left.length === 0 && shown.length === 0) view.forget(name);
+    return {};
   }
 
   /** By namespace of the segment, the parts that live in it. */
@@ -249,6 +276,16 @@ export class SegmentPolicyReconciler {
   }
 }
 
+/** Whether objects are left that say something else than they should. Others may own them still, or be missing. */
+function isOutdated(steps: readonly Step[], live: readonly NetworkPolicy[]): boolean {
+  const specs = new Map(live.map(({ metadata, spec }) => [metadata.name, spec]));
+  return steps.some((step) => {
+    if (step.action !== "update") return step.action === "delete";
+    const spec = specs.get(step.part.name);
+    return spec !== undefined && canonicalJson(spec) !== canonicalJson(step.part.spec);
+  });
+}
+
 function isComplete({ steps, conflicts }: NamespacePlan): boolean {
   return steps.length === 0 && conflicts.length === 0;
 }
@@ -256,43 +293,4 @@ function isComplete({ steps, conflicts }: NamespacePlan): boolean {
 /** `<namespace>/<name>` of each. */
 function conflictsOf(plans: readonly NamespacePlan[]): readonly string[] {
   return plans.flatMap(({ namespace, conflicts }) => conflicts.map((conflict) => `${namespace}/${conflict}`));
-}
-
-/** What is left to be said of a spec that makes sense. */
-function shortcomings(spec: SegmentPolicySpec, parts: readonly Part[]) {
-  const facts = (kind: FactConcern["kind"]) => {
-    const concerned = parts.flatMap(({ concerns }) => concerns.filter((concern) => concern.kind === kind));
-    return [...new Set(concerned.map(({ fact }) => fact))];
-  };
-  return {
-    unknownFacts: facts("unknown"),
-    staleFacts: facts("stale"),
-    tooManyNodeAddresses: facts("tooMany"),
-    disagreements: disagreements(spec),
-  };
-}
-
-function refused(policy: SegmentPolicy): Outcome {
-  return {
-    generation: policy.metadata.generation,
-    namespaces: { matched: 0, applied: 0 },
-    networkPolicies: 0,
-    suspended: false,
-    placed: false,
-    conflicts: [],
-    failures: [],
-    unknownFacts: [],
-    staleFacts: [],
-    tooManyNodeAddresses: [],
-    disagreements: [],
-  };
-}
-
-async function forEachAtMost<T>(limit: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = items.values();
-  await Promise.all(
-    Array.from({ length: Math.min(limit, items.length) }, async () => {
-      for (const item of queue) await work(item);
-    }),
-  );
 }

@@ -4,6 +4,7 @@ import type { SegmentNodeReport } from "../api/segment-node-parser.ts";
 import type { SegmentPolicy, SegmentPolicyStatus } from "../api/segment-policy.ts";
 import type { Node } from "../api/workload.ts";
 import { judgeEnforcement, type Enforcement, type Grace, type NodeEvidence } from "../status/enforcement.ts";
+import { AUDITING } from "../status/audit-status.ts";
 import { policyStatus, type Outcome } from "../status/policy-status.ts";
 import type { Surveyed } from "./segment-surveyor.ts";
 
@@ -39,11 +40,11 @@ export class StatusReconciler {
   readonly #sink: StatusSink;
   readonly #grace: Grace;
   readonly #now: () => number;
-  readonly #outcomes = new Map<string, { readonly outcome: Outcome; readonly since: number }>();
+  readonly #outcomes = new Map<string, { readonly uid: string; readonly outcome: Outcome; readonly since: number }>();
   /** What we wrote last: the watch may not have shown it yet. */
   readonly #lastWrite = new Map<
     string,
-    { readonly at: number; readonly status: SegmentPolicyStatus; readonly text: string }
+    { readonly uid: string; readonly at: number; readonly status: SegmentPolicyStatus; readonly text: string }
   >();
   /** By policy and node: since when it owes a confirmation of which mark. */
   readonly #pending = new Map<string, Map<string, { readonly mark: string; readonly since: number }>>();
@@ -65,9 +66,11 @@ export class StatusReconciler {
   }
 
   setOutcome(name: string, outcome: Outcome): void {
+    // Deleted and made anew, an object has the same name and generation, and is another all the same.
+    const uid = this.#sources.segmentPolicies.get(name)?.metadata.uid ?? "";
     const before = this.#outcomes.get(name);
-    const since = before?.outcome.generation === outcome.generation ? before.since : this.#now();
-    this.#outcomes.set(name, { outcome, since });
+    const same = before?.uid === uid && before.outcome.generation === outcome.generation;
+    this.#outcomes.set(name, { uid, outcome, since: same ? before.since : this.#now() });
   }
 
   forget(name: string): void {
@@ -79,10 +82,12 @@ export class StatusReconciler {
     const observed = this.#sources.segmentPolicies.get(name);
     const known = this.#outcomes.get(name);
     if (observed === undefined || known === undefined || observed.metadata.deleting) return undefined;
-    const last = this.#lastWrite.get(name);
-    const policy = last === undefined ? observed : { ...observed, status: last.status };
+    const { uid, generation } = observed.metadata;
     // The reconcile of this generation is still to come and will call again.
-    if (known.outcome.generation !== policy.metadata.generation) return undefined;
+    if (known.uid !== uid || known.outcome.generation !== generation) return undefined;
+    const written = this.#lastWrite.get(name);
+    const last = written?.uid === uid ? written : undefined;
+    const policy = last === undefined ? observed : { ...observed, status: last.status };
     const now = this.#now();
     const enforcement = this.#sources.managed() ? this.#judge(policy, now) : undefined;
     const { againAfterMs, ...surveyed } = this.#sources.survey(policy);
@@ -98,13 +103,14 @@ export class StatusReconciler {
     const wait = Math.max((last?.at ?? -Infinity) + WRITE_INTERVAL_MS, settled ? 0 : known.since + SETTLE_MS) - now;
     if (wait > 0) return wait;
     await this.#sink.write(policy, status);
-    this.#lastWrite.set(name, { at: now, status, text });
+    // From the answer on: one that was long on its way must not come close before the next.
+    this.#lastWrite.set(name, { uid, at: this.#now(), status, text });
     this.#sink.changed(policy, status);
     return lookAgain;
   }
 
   #judge(policy: SegmentPolicy, now: number): Enforcement {
-    const { name, generation } = policy.metadata;
+    const { name, uid, generation } = policy.metadata;
     const expected = this.#sources.expectedConfirmations(name);
     const pending = this.#pending.get(name) ?? new Map<string, { mark: string; since: number }>();
     this.#pending.set(name, pending);
@@ -112,7 +118,7 @@ export class StatusReconciler {
       if (!expected.has(node)) pending.delete(node);
     }
     const evidence = [...expected].map(([node, mark]): NodeEvidence => {
-      const text = `${mark.generation}/${mark.revision}`;
+      const text = `${uid}/${mark.generation}/${mark.revision}`;
       const owed = pending.get(node);
       const since = owed?.mark === text ? owed.since : now;
       pending.set(node, { mark: text, since });
@@ -127,7 +133,8 @@ export class StatusReconciler {
       };
     });
     const before = policy.status.conditions.find(({ type }) => type === "Enforced");
-    const wasEnforced = before?.status === "True" && before.observedGeneration === generation;
+    const held = before?.status === "True" || before?.reason === AUDITING;
+    const wasEnforced = held && before.observedGeneration === generation;
     return judgeEnforcement(name, evidence, wasEnforced, this.#grace, now);
   }
 }

@@ -8,10 +8,13 @@ import type { Clock } from "./clock.ts";
 import type { NodeCopy } from "./disk-copy.ts";
 import type { Finding } from "./finding.ts";
 import type { LineLogger } from "./line-logger.ts";
+import type { NodeFigures } from "./metrics-text.ts";
 import { NetfilterError } from "./netfilter/netfilter.ts";
 import type { Applied, NodeFirewall, NodeSettings } from "./node-firewall.ts";
 import type { Memory } from "./node-memory.ts";
 import type { NodeReport } from "./node-report.ts";
+import { NO_PACKETS } from "./packet-counts.ts";
+import type { PacketLog } from "./packet-log/packet-log.ts";
 import { WakeUp } from "./wake-up.ts";
 
 export interface AgentOptions {
@@ -20,6 +23,8 @@ export interface AgentOptions {
   readonly report: (report: NodeReport) => void;
   /** Keeps what is in force for the next start; absent = nothing is kept. */
   readonly memory?: Memory;
+  /** Told what is in force, so that it can say what the rules log; absent = nothing is said of packets. */
+  readonly packets?: Pick<PacketLog, "follow">;
   readonly log: LineLogger;
   readonly clock: Clock;
   readonly random: () => number;
@@ -47,6 +52,7 @@ export class Agent {
   readonly #firewall: NodeFirewall;
   readonly #report: (report: NodeReport) => void;
   readonly #memory: Memory | undefined;
+  readonly #packets: AgentOptions["packets"];
   readonly #log: LineLogger;
   readonly #clock: Clock;
   readonly #random: () => number;
@@ -59,6 +65,10 @@ export class Agent {
   /** Of an earlier run, while it is not known yet whether the kernel still holds something newer. */
   #copy: NodeCopy | undefined;
   #leaving: "no" | "asked" | "done" = "no";
+  /** What is wrong with the stream, from a batch that was refused to the next good one. */
+  #refused: Finding | undefined;
+  /** The last report, without that. */
+  #told: NodeReport | undefined;
   /** For these settings the firewall is prepared. */
   #prepared: NodeSettings | undefined;
   #failures = 0;
@@ -67,10 +77,11 @@ export class Agent {
   #sweepAt = Infinity;
   #leaversAt = Infinity;
 
-  constructor({ firewall, report, memory, log, clock, random, sweepAfterMs = SWEEP_AFTER_MS }: AgentOptions) {
+  constructor({ firewall, report, memory, packets, log, clock, random, sweepAfterMs = SWEEP_AFTER_MS }: AgentOptions) {
     this.#firewall = firewall;
     this.#report = report;
     this.#memory = memory;
+    this.#packets = packets;
     this.#log = log;
     this.#clock = clock;
     this.#random = random;
@@ -80,6 +91,14 @@ export class Agent {
   /** A state that the operator has sent is in force, and nothing has failed since. */
   get ready(): boolean {
     return this.#applied?.wanted.origin === "stream" && this.#failures === 0;
+  }
+
+  /** What there is to be measured now. @throws NetfilterError */
+  async figures(signal: AbortSignal): Promise<NodeFigures> {
+    const { wanted, result } = this.#applied ?? {};
+    const counts = wanted === undefined ? NO_PACKETS : await this.#firewall.counts(wanted.state, signal);
+    const { rules, sets } = result ?? this.#nothing();
+    return { counts, rules, sets, ready: this.ready };
   }
 
   /** Takes the disk copy of an earlier run; to be called before `run`. */
@@ -99,14 +118,24 @@ export class Agent {
   receive(state: NodeState, versions: Versions = {}): void {
     this.#wanted = { state, versions, origin: "stream" };
     this.#copy = undefined;
+    this.#refused = undefined;
     this.#leaving = "no";
     this.#wakeUp.call();
+  }
+
+  /** Takes that what the stream says makes no sense: what is in force stays, and the node says so. */
+  refuse(reason: string): void {
+    const message = `the operator's stream makes no sense, what was in force before stays: ${reason}`;
+    this.#refused = { reason: "StreamRefused", message, holds: true };
+    if (this.#told !== undefined) this.#tell({ ...this.#told, wrote: false });
+    else this.#report({ ...this.#nothing(), standing: "Enforcing", failure: this.#refused });
   }
 
   /** Takes that the node is to be cleared of all of ours; a state that comes later takes it back. */
   retire(): void {
     this.#wanted = undefined;
     this.#copy = undefined;
+    this.#refused = undefined;
     this.#leaving = "asked";
     this.#wakeUp.call();
   }
@@ -168,10 +197,11 @@ export class Agent {
     this.#applied = undefined;
     const { chains, sets } = await this.#firewall.clear(this.#clock, signal);
     await this.#memory?.forget();
+    this.#packets?.follow(undefined, this.#settings);
     if (this.#leaving !== "asked") return;
     this.#leaving = "done";
     this.#log.info("the node is cleared, as the operator wants it", { chains, sets });
-    this.#report({ ...this.#nothing(), wrote: chains + sets > 0, standing: "Retired", failure: undefined });
+    this.#tell({ ...this.#nothing(), wrote: chains + sets > 0, standing: "Retired", failure: undefined });
   }
 
   async #apply(wanted: Wanted, settings: NodeSettings, signal: AbortSignal): Promise<void> {
@@ -211,9 +241,16 @@ export class Agent {
     this.#sweepAt = this.#clock.monotonic() + this.#sweepAfterMs;
     this.#leaversAt = result.leaversDue ?? Infinity;
     this.#say(result.findings);
+    this.#packets?.follow(state, settings);
     const standing = origin === "disk" ? "EnforcingDiskCopy" : "Enforcing";
-    this.#report({ state, ...result, standing, backend: this.#firewall.backend, failure: undefined });
+    this.#tell({ state, ...result, standing, backend: this.#firewall.backend, failure: undefined });
     if (origin === "stream") this.#memory?.keep({ settings, state, versions });
+  }
+
+  #tell(report: NodeReport): void {
+    this.#told = report;
+    const { findings } = report;
+    this.#report(this.#refused === undefined ? report : { ...report, findings: [...findings, this.#refused] });
   }
 
   #nothing(): Omit<NodeReport, "standing" | "failure"> {
@@ -237,7 +274,7 @@ export class Agent {
     this.#log.error("the firewall could not be brought to its state", { reason, error: message });
     const applied = this.#applied;
     const inForce = applied === undefined ? {} : { state: applied.wanted.state, ...applied.result };
-    this.#report({
+    this.#tell({
       ...this.#nothing(),
       ...inForce,
       wrote: false,

@@ -10,6 +10,8 @@ export interface EnforcerArguments {
   /** Where the disk copy is kept; empty = none is. */
   readonly stateDirectory: string;
   readonly probes: { readonly host: string; readonly port: number };
+  /** The port of the metrics, on all addresses; 0 = none. */
+  readonly metricsPort: number;
   readonly api: ApiServer;
 }
 
@@ -28,6 +30,7 @@ export function readArguments(argv: readonly string[], env: Readonly<NodeJS.Proc
       "token-file": { type: "string", default: "/var/run/tierwall/token/token" },
       "state-directory": { type: "string", default: "" },
       "probe-address": { type: "string", default: "127.0.0.1:9474" },
+      "metrics-port": { type: "string", default: "0" },
       "api-server": { type: "string", default: apiServer(env) },
       "api-ca-file": { type: "string", default: `${SERVICE_ACCOUNT}/ca.crt` },
       "api-token-file": { type: "string", default: `${SERVICE_ACCOUNT}/token` },
@@ -42,6 +45,7 @@ export function readArguments(argv: readonly string[], env: Readonly<NodeJS.Proc
     tokenFile: values["token-file"],
     stateDirectory: values["state-directory"],
     probes: address("--probe-address", values["probe-address"]),
+    metricsPort: port("--metrics-port", values["metrics-port"]),
     api: { server: values["api-server"], caFile: values["api-ca-file"], tokenFile: values["api-token-file"] },
   };
 }
@@ -58,6 +62,11 @@ function apiServer(env: Readonly<NodeJS.ProcessEnv>): string {
   const host = env["KUBERNETES_SERVICE_HOST"];
   if (host === undefined) return "";
   return `https://${host.includes(":") ? `[${host}]` : host}:${env["KUBERNETES_SERVICE_PORT"] ?? "443"}`;
+}
+
+function port(name: string, text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new Error(`${name} must be a port or 0, not "${text}"`);
+  return Number(text);
 }
 
 /** `10.96.0.7:8443`, `[fd00::7]:8443` */

@@ -11,6 +11,10 @@ import { CommandNetfilter } from "./netfilter/command-netfilter.ts";
 import { WarmNetfilter } from "./netfilter/warm-netfilter.ts";
 import { NodeFirewall } from "./node-firewall.ts";
 import { NodeMemory } from "./node-memory.ts";
+import { serveMetrics } from "./metrics-server.ts";
+import { metricsText } from "./metrics-text.ts";
+import { listen } from "./packet-log/listener.ts";
+import { PacketLog } from "./packet-log/packet-log.ts";
 import { serveProbes } from "./probe-server.ts";
 import { SegmentNodeReporter } from "./segment-node-reporter.ts";
 import { SegmentNodeWriter } from "./segment-node-writer.ts";
@@ -23,6 +27,7 @@ export class Enforcer {
   readonly #reporter: SegmentNodeReporter;
   readonly #agent: Agent;
   readonly #memory: NodeMemory | undefined;
+  readonly #packets: PacketLog;
 
   constructor(given: EnforcerArguments, log: LineLogger) {
     const { node, stateDirectory } = given;
@@ -32,9 +37,11 @@ export class Enforcer {
     this.#writer = new SegmentNodeWriter(given.api, node);
     this.#reporter = new SegmentNodeReporter({ ...ports, sink: this.#writer, version: VERSION });
     this.#memory = stateDirectory === "" ? undefined : new NodeMemory({ ...ports, directory: stateDirectory, node });
+    this.#packets = new PacketLog({ ...ports, listen });
     this.#agent = new Agent({
       ...ports,
       ...(this.#memory && { memory: this.#memory }),
+      packets: this.#packets,
       firewall: new NodeFirewall({
         netfilter: (backend) => new WarmNetfilter(new CommandNetfilter(backend)),
         chooseBackend,
@@ -47,9 +54,10 @@ export class Enforcer {
 
   /** Works until the signal is aborted. @throws Error if the probes' port is taken. */
   async run(signal: AbortSignal): Promise<void> {
-    const { node, probes } = this.#arguments;
+    const { node, probes, metricsPort } = this.#arguments;
     this.#log.info("enforcer starts", { node, version: VERSION });
     await serveProbes(probes, () => this.#agent.ready, signal);
+    if (metricsPort !== 0) await this.#serveMetrics(metricsPort, signal);
     const copy = await this.#memory?.recall();
     if (copy !== undefined) this.#agent.recall(copy);
     await Promise.all([
@@ -57,8 +65,18 @@ export class Enforcer {
       this.#reporter.run(signal),
       this.#stream(copy).run(signal),
       this.#memory?.run(signal),
+      this.#packets.run(signal),
     ]);
     this.#writer.close();
+  }
+
+  /** A port that somebody else has must not keep a node from its rules. */
+  async #serveMetrics(port: number, signal: AbortSignal): Promise<void> {
+    try {
+      await serveMetrics(port, async () => metricsText(await this.#agent.figures(signal)), signal);
+    } catch (error) {
+      this.#log.warn("there are no metrics", { port, reason: error instanceof Error ? error.message : String(error) });
+    }
   }
 
   #stream(copy: NodeCopy | undefined): StreamClient {
@@ -76,6 +94,7 @@ export class Enforcer {
       random: Math.random,
       onHello: ({ settings, podCIDRs }) => this.#agent.configure({ ...settings, podCIDRs }),
       onBatch: ({ state, revision }) => this.#agent.receive(state, revision.versions),
+      onRefusedBatch: (reason) => this.#agent.refuse(reason),
       onRetire: () => this.#agent.retire(),
       onState: (state, message) => this.#follow(state, message),
     });

@@ -5,7 +5,7 @@ export interface LineLogger {
   error(message: string, fields?: LogFields): void;
 }
 
-export type LogFields = Readonly<Record<string, string | number | boolean>>;
+export type LogFields = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
 /** A logger that hands each line, with its line end, to `write`. */
 export function lineLogger(write: (line: string) => void, now: () => Date): LineLogger {

@@ -6,6 +6,7 @@ import type { FamilyApplied, FamilyPlan } from "./family-firewall.ts";
 import type { Finding } from "./finding.ts";
 import type { Host, HostFacts } from "./host.ts";
 import { UNKNOWN_HOST } from "./host.ts";
+import { auditSubjects } from "./layout/audits.ts";
 import type { Family } from "./layout/family.ts";
 import { FAMILIES } from "./layout/family.ts";
 import type { Extension, LayoutOptions } from "./layout/options.ts";
@@ -13,6 +14,8 @@ import { memoryOf } from "./layout/options.ts";
 import type { Backend, Netfilter } from "./netfilter/netfilter.ts";
 import { NetfilterError } from "./netfilter/netfilter.ts";
 import { probe } from "./netfilter/probe.ts";
+import type { PacketCounts } from "./packet-counts.ts";
+import { NO_PACKETS, packetCounts } from "./packet-counts.ts";
 import type { Removed } from "./removal.ts";
 import { removeOurs } from "./removal.ts";
 import { removalText } from "./render/chain-text.ts";
@@ -172,6 +175,14 @@ export class NodeFirewall {
     return await this.#each(state, (firewall) => firewall.verify(state, signal));
   }
 
+  /** @throws NetfilterError */
+  async counts(state: NodeState, signal: AbortSignal): Promise<PacketCounts> {
+    const netfilter = this.#netfilter;
+    if (netfilter === undefined) return NO_PACKETS;
+    const reached = await Promise.all(this.#families.map(({ family }) => netfilter.reached(family, signal)));
+    return packetCounts(reached, auditSubjects(state.pods.values()));
+  }
+
   /** What may wait until a state is confirmed but not until the next one. @throws NetfilterError */
   async sweep(signal: AbortSignal): Promise<void> {
     // First: rules over there hold sets that are of no use here any more.
@@ -239,7 +250,7 @@ export class NodeFirewall {
   ): Promise<ReadonlySet<Extension> | undefined> {
     try {
       const lacks = await probe(netfilter, family, signal);
-      if (lacks.size > 0) findings.push(lacking(lacks));
+      findings.push(...lacking(lacks));
       return lacks;
     } catch (error) {
       // A node without IPv6 is no worse for it while no pod has such an address.
@@ -293,19 +304,31 @@ function layoutOptions(settings: NodeSettings, lacks: ReadonlySet<Extension>, no
     establishedFlows: settings.establishedFlows,
     closedNets: settings.failClosed ? settings.podCIDRs : [],
     bridged: false,
+    logDrops: settings.logDrops,
+    logPerSecond: settings.logPerSecond,
     lacks: noField ? new Set([...lacks, "connmark"] as const) : lacks,
   };
 }
 
-function lacking(lacks: ReadonlySet<Extension>): Finding {
-  const names = [...lacks].toSorted().join(", ");
+function lacking(lacks: ReadonlySet<Extension>): readonly Finding[] {
+  const findings: Finding[] = [];
+  if (lacks.has("log")) findings.push(SILENT);
+  const names = [...lacks].filter((name) => name !== "log").toSorted().join(", ");
+  if (names === "") return findings;
   const sctp = lacks.has("sctp") ? "; rules for single SCTP ports match nothing" : "";
-  return {
+  findings.push({
     reason: "KernelLacksExtensions",
     message: `the kernel or its tools lack ${names}: the rules do without, and are slower${sctp}`,
     holds: true,
-  };
+  });
+  return findings;
 }
+
+const SILENT: Finding = {
+  reason: "PacketsNotLogged",
+  message: "the kernel or its tools lack NFLOG or limit: packets are counted, and not logged",
+  holds: true,
+};
 
 function concerns({ reason }: Finding, state: NodeState): boolean {
   return reason !== IPV6_MISSING || hasFamily(state, "ipv6");

@@ -3,7 +3,7 @@ import type { Family } from "./layout/family.ts";
 import { layout } from "./layout/layout.ts";
 import type { LayoutOptions } from "./layout/options.ts";
 import type { KernelState } from "./render/kernel-state.ts";
-import { kernelMarks } from "./render/plan.ts";
+import { writtenFor } from "./render/plan.ts";
 import { StateNames, UNNAMED } from "./render/state-name.ts";
 
 /**
@@ -26,14 +26,14 @@ export function stateName(state: NodeState, family: Family, options: LayoutOptio
 export function standingOf(stands: readonly Stand[]): Standing {
   if (stands.every(({ chains }) => isBare(chains))) return "bare";
   const same = ({ chains, name }: Stand): boolean => {
-    return name === undefined ? chains.size === 0 : kernelMarks({ chains })?.state === name;
+    return name === undefined ? chains.size === 0 : writtenFor(chains) === name;
   };
   return stands.every(same) ? "same" : "other";
 }
 
 /** Isolated pods always have a class; without any, a state that was ours to the end has at least a name. */
 function isBare(chains: KernelState["chains"]): boolean {
-  const named = kernelMarks({ chains })?.state ?? UNNAMED;
+  const named = writtenFor(chains) ?? UNNAMED;
   return named === UNNAMED && ![...chains.keys()].some((name) => CLASS.test(name));
 }
 

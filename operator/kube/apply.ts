@@ -16,11 +16,13 @@ export interface SentMeta extends ObjectName {
   readonly ownerReferences?: readonly unknown[];
 }
 
-export interface ApplyOptions {
+/** How long an answer is waited for. */
+export type Limits = Pick<ApiRequest, "signal" | "timeoutMs">;
+
+export interface ApplyOptions extends Limits {
   readonly fieldManager: string;
   /** Take over fields that another manager owns; without it that is a 409. */
   readonly force?: boolean;
-  readonly signal?: AbortSignal;
 }
 
 /** The object as it is now; `undefined` if there is none of that name. @throws ApiError, Unreachable */
@@ -28,7 +30,7 @@ export async function find(
   client: Pick<ApiClient, "request">,
   resource: Resource,
   name: ObjectName,
-  limits: Pick<ApiRequest, "signal" | "timeoutMs"> = {},
+  limits: Limits = {},
 ): Promise<unknown> {
   try {
     return await client.request({ method: "GET", path: objectPath(resource, name), ...limits });
@@ -40,11 +42,11 @@ export async function find(
 
 /** @throws ApiError 409 AlreadyExists if the name is taken: create never adopts. */
 export function create(
-  client: ApiClient, resource: Resource, object: ApiObject, { fieldManager, signal }: Omit<ApplyOptions, "force">,
+  client: ApiClient, resource: Resource, object: ApiObject, { fieldManager, ...limits }: Omit<ApplyOptions, "force">,
 ): Promise<unknown> {
   const path = collectionPath(resource, object.metadata.namespace);
   const query = { fieldManager, fieldValidation: "Strict" };
-  return client.request({ method: "POST", path, query, body: object, ...(signal && { signal }) });
+  return client.request({ method: "POST", path, query, body: object, ...limits });
 }
 
 /**
@@ -66,21 +68,21 @@ export function applyStatus(
 
 /** Deletes the object with this uid, or finds it gone. @throws ApiError 409 if the name is another object's by now */
 export async function deleteObject(
-  client: ApiClient, resource: Resource, name: ObjectName, uid: string, signal?: AbortSignal,
+  client: ApiClient, resource: Resource, name: ObjectName, uid: string, limits: Limits = {},
 ): Promise<void> {
   const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid } };
   try {
-    await client.request({ method: "DELETE", path: objectPath(resource, name), body, ...(signal && { signal }) });
+    await client.request({ method: "DELETE", path: objectPath(resource, name), body, ...limits });
   } catch (error) {
     if (!hasStatus(error, 404)) throw error;
   }
 }
 
 function patch(
-  client: ApiClient, path: string, body: ApiObject, { fieldManager, force = false, signal }: ApplyOptions,
+  client: ApiClient, path: string, body: ApiObject, { fieldManager, force = false, ...limits }: ApplyOptions,
 ): Promise<unknown> {
   const query = { fieldManager, force: String(force), fieldValidation: "Strict" };
   // JSON is YAML, and this is the only media type of apply that every supported server knows.
   const contentType = "application/apply-patch+yaml";
-  return client.request({ method: "PATCH", path, query, body, contentType, ...(signal && { signal }) });
+  return client.request({ method: "PATCH", path, query, body, contentType, ...limits });
 }

@@ -72,11 +72,14 @@ export class WorkQueue {
     await Promise.all(this.#running.values());
   }
 
-  /** Deferred to the end of the current turn, so that a burst of adds is one. */
+  /**
+   * Deferred until what has arrived by now is read: a burst of changes is one run, and runs that follow one another
+   * leave the process time to answer others.
+   */
   #wake(): void {
     if (this.#woken) return;
     this.#woken = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       this.#woken = false;
       for (const key of this.#waiting) {
         if (this.#running.size >= this.#options.workers) return;

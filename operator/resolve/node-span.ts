@@ -113,7 +113,9 @@ function sameMark(a: GenerationMark, b: GenerationMark): boolean {
 }
 
 function policiesOf(pod: LocalPod | undefined): Iterable<PolicyId> {
-  return pod === undefined ? [] : new Set([...pod.ingress, ...pod.egress]);
+  if (pod === undefined) return [];
+  const audited = (pod.audits ?? []).flatMap(({ ingress, egress }) => [...ingress, ...egress]);
+  return new Set([...pod.ingress, ...pod.egress, ...audited]);
 }
 
 /** Returns whether any use is left. */

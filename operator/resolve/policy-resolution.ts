@@ -24,8 +24,13 @@ export function policyId(namespace: string, name: string): PolicyId {
   return `${namespace}/${name}` as PolicyId;
 }
 
-export function resolvePolicy(policy: NetworkPolicy): PolicyResolution {
-  const { metadata: { namespace, name }, spec } = policy;
+/** Of what a SegmentPolicy in mode Audit would write: `audit:<namespace>/<name>`, which no NetworkPolicy can have. */
+export function auditId({ metadata: { namespace, name } }: NetworkPolicy): PolicyId {
+  return `audit:${namespace}/${name}` as PolicyId;
+}
+
+export function resolvePolicy(id: PolicyId, policy: NetworkPolicy): PolicyResolution {
+  const { metadata: { namespace }, spec } = policy;
   const segment = generatedFrom(policy);
   const resolution = new Resolution(namespace);
   const governs = (direction: Direction) => spec.policyTypes.includes(direction);
@@ -33,7 +38,7 @@ export function resolvePolicy(policy: NetworkPolicy): PolicyResolution {
   const egress = spec.egress.map((rule, index) => resolution.egress(rule, `spec.egress[${index}].to`));
   return {
     resolved: {
-      id: policyId(namespace, name),
+      id,
       ...(segment !== undefined && { segment }),
       ingress: governs("Ingress") ? ingress : [],
       egress: governs("Egress") ? egress : [],

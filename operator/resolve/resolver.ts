@@ -1,5 +1,6 @@
 import { canonicalJson } from "../api/canonical-json.ts";
 import { compare } from "../api/label-selector.ts";
+import { TIER_LABEL } from "../api/meta.ts";
 import { generatedFrom, type Direction, type NetworkPolicy } from "../api/network-policy.ts";
 import type { GenerationMark, LocalPod, NodeDelta, NodeState, PolicyId } from "../api/node-state.ts";
 import type { Namespace, Pod } from "../api/workload.ts";
@@ -8,11 +9,11 @@ import { AddressBook } from "./address-book.ts";
 import { ClusterSpan } from "./cluster-span.ts";
 import { digest } from "./digest.ts";
 import { LivePod, meansTheSame } from "./live-pod.ts";
-import { isolatingPolicies, type LivePolicy } from "./live-policy.ts";
+import { auditsOf, isolatingPolicies, type Effect, type LivePolicy } from "./live-policy.ts";
 import type { LivePeerSet } from "./peer-set.ts";
 import type { NamespaceHome, PodGroup } from "./pod-group.ts";
 import { PodGroups } from "./pod-groups.ts";
-import { policyId, resolvePolicy } from "./policy-resolution.ts";
+import { auditId, policyId, resolvePolicy } from "./policy-resolution.ts";
 
 /** Path of the selector that says whom a NetworkPolicy protects. */
 const SUBJECT = "spec.podSelector";
@@ -42,6 +43,8 @@ export class Resolver {
   readonly #policyProblems = new Map<PolicyId, readonly string[]>();
   readonly #podProblems = new Map<string, string>();
   readonly #retired = new Set<string>();
+  /** By SegmentPolicy in mode Audit, what it would write. */
+  readonly #audited = new Map<string, ReadonlySet<PolicyId>>();
   /** Keys of pods to be looked at, sets with news, and what may have lost its last user: all until the next round. */
   readonly #dirtyPods = new Set<string>();
   readonly #dirtySets = new Set<LivePeerSet>();
@@ -114,7 +117,24 @@ export class Resolver {
    * which it is delivered. The policy isolates nobody by itself.
    */
   setOwnRoad(policy: NetworkPolicy): void {
-    this.#judge(policyId(policy.metadata.namespace, policy.metadata.name), policy, false);
+    this.#judge(policyId(policy.metadata.namespace, policy.metadata.name), policy, "allows");
+  }
+
+  /**
+   * What SegmentPolicy `name` would write if it were enforced, in place of what was said before. Each pod that one of
+   * them selects says so in its `audits`; nothing else changes for it, and retiring `name` does not touch them.
+   */
+  setAudit(name: string, policies: readonly NetworkPolicy[]): void {
+    const before = this.#audited.get(name) ?? new Set();
+    const ids = new Set(policies.map(auditId));
+    for (const policy of policies) this.#judge(auditId(policy), policy, "audits");
+    for (const id of before.difference(ids)) {
+      const gone = this.#policies.get(id);
+      if (gone !== undefined) this.#detach(gone);
+      this.#policyProblems.delete(id);
+    }
+    if (ids.size > 0) this.#audited.set(name, ids);
+    else this.#audited.delete(name);
   }
 
   /** In a terminating namespace the policy goes on counting while pods with addresses run there. */
@@ -139,7 +159,7 @@ export class Resolver {
     if (retired) this.#retired.add(name);
     else this.#retired.delete(name);
     for (const policy of this.#policies.values()) {
-      if (retired && policy.segment === name) this.#detach(policy);
+      if (retired && policy.segment === name && policy.effect !== "audits") this.#detach(policy);
     }
     for (const [id, policy] of this.#objects) {
       if (!retired && generatedFrom(policy) === name) this.#judge(id, policy);
@@ -211,24 +231,25 @@ export class Resolver {
     else this.#podProblems.set(key, `no IP address: ${nonsense.join(", ")}`);
   }
 
-  /** Puts a policy in force as it is now, unless it is retired. */
-  #judge(id: PolicyId, policy: NetworkPolicy, isolates = true): void {
+  /** Lets a policy count as it is now, unless it is retired. */
+  #judge(id: PolicyId, policy: NetworkPolicy, effect: Effect = "isolates"): void {
     const before = this.#policies.get(id);
     const segment = generatedFrom(policy);
-    const { resolved, subject, queries, problems } = resolvePolicy(policy);
+    const { resolved, subject, queries, problems } = resolvePolicy(id, policy);
     if (problems.length > 0) this.#policyProblems.set(id, problems);
     else this.#policyProblems.delete(id);
-    if (segment !== undefined && this.#retired.has(segment)) {
+    if (segment !== undefined && effect !== "audits" && this.#retired.has(segment)) {
       if (before !== undefined) this.#detach(before);
       return;
     }
     const directions = policy.spec.policyTypes;
     const hash = digest(canonicalJson(resolved));
     const group = this.#groups.group(subject);
-    const same = before?.hash === hash && before.group === group && before.directions.join() === directions.join();
-    if (same) return;
+    const tier = policy.metadata.labels[TIER_LABEL] ?? "";
+    const same = before?.hash === hash && before.group === group && before.tier === tier;
+    if (same && before.directions.join() === directions.join()) return;
     const peerSets = queries.entries().map(([setId, query]) => this.#groups.peerSet(setId, query)).toArray();
-    const live: LivePolicy = { id, segment, directions, isolates, group, resolved, hash, peerSets };
+    const live: LivePolicy = { id, segment, tier, directions, effect, group, resolved, hash, peerSets };
     for (const set of peerSets) set.references += 1;
     if (before !== undefined) this.#detach(before);
     this.#policies.set(id, live);
@@ -265,6 +286,8 @@ export class Resolver {
     const selecting = live.groups.flatMap(({ policies }) => [...policies]);
     const lists = (direction: Direction) => isolatingPolicies(selecting, direction, this.#enforce);
     const isolation = { ingress: lists("Ingress"), egress: lists("Egress") };
-    return { node: nodeName, pod: { uid, namespace, name, addresses, ports, ...isolation } };
+    const audits = auditsOf(selecting);
+    const pod = { uid, namespace, name, addresses, ports, ...isolation, ...(audits.length > 0 && { audits }) };
+    return { node: nodeName, pod };
   }
 }

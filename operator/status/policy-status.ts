@@ -1,7 +1,11 @@
 import { settleConditions, type ConditionDraft } from "../api/condition.ts";
-import type { SegmentPolicy, SegmentPolicyStatus } from "../api/segment-policy.ts";
+import type { SegmentPolicy, SegmentPolicySpec, SegmentPolicyStatus } from "../api/segment-policy.ts";
+import { AUDITING, auditOnly, auditText, NEEDS_ENFORCER, needsEnforcer } from "./audit-status.ts";
+import { andMore, count, draft } from "./condition-draft.ts";
 import type { Enforcement } from "./enforcement.ts";
 import { warnings, type WarningInput } from "./warnings.ts";
+
+type Mode = SegmentPolicySpec["mode"];
 
 /** Namespaces that refuse, of one message. */
 const MOST_NAMED = 5;
@@ -65,9 +69,10 @@ export function policyStatus(policy: SegmentPolicy, input: StatusInput, now: str
 function drafts({ verdict }: SegmentPolicy, input: StatusInput): readonly ConditionDraft[] {
   if (!verdict.accepted) return refusal(verdict.reason, verdict.message, input.enforcement !== undefined);
   const accepted = draft("Accepted", "True", "Valid", "The spec makes sense");
-  const applied = judgeApplied(input.outcome);
-  const enforced = judgeEnforced(input);
-  const ready = judgeReady(applied, enforced, input);
+  const { mode } = verdict.spec;
+  const applied = judgeApplied(input.outcome, mode);
+  const enforced = judgeEnforced(input, mode);
+  const ready = judgeReady(applied, enforced, input, mode);
   return [
     ready,
     accepted,
@@ -91,7 +96,7 @@ function refusal(reason: string, message: string, managed: boolean): readonly Co
   ];
 }
 
-function judgeApplied(outcome: Outcome): ConditionDraft {
+function judgeApplied(outcome: Outcome, mode: Mode): ConditionDraft {
   const { conflicts, failures, namespaces, placed, networkPolicies, suspended } = outcome;
   const type = "PoliciesApplied";
   const [conflict] = conflicts;
@@ -105,6 +110,7 @@ function judgeApplied(outcome: Outcome): ConditionDraft {
     const rest = others.length === 0 ? "" : `; also ${others.join(", ")}${andMore(failures.length - MOST_NAMED)}`;
     return draft(type, "False", "WriteFailed", `namespace ${failure.namespace}: ${failure.message}${rest}`);
   }
+  if (mode === "Audit") return judgeTakenAway(outcome);
   const matched = count(namespaces.matched, "namespace", "namespaces");
   if (placed) return draft(type, "True", "Applied", `${count(networkPolicies, "policy", "policies")} in ${matched}`);
   if (suspended) {
@@ -114,8 +120,22 @@ function judgeApplied(outcome: Outcome): ConditionDraft {
   return draft(type, "False", "Progressing", `${namespaces.applied} of ${matched} have their NetworkPolicies`);
 }
 
-function judgeEnforced({ outcome, enforcement }: StatusInput): ConditionDraft {
+/** In mode Audit there is to be none. */
+function judgeTakenAway({ placed, suspended }: Outcome): ConditionDraft {
+  const type = "PoliciesApplied";
+  if (placed) return draft(type, "True", "Applied", "mode: Audit writes no NetworkPolicy, and none is left");
+  return suspended
+    ? draft(type, "False", "Suspended", "Suspended: NetworkPolicies from before mode: Audit are left in force")
+    : draft(type, "False", "Progressing", "NetworkPolicies from before mode: Audit are being taken away");
+}
+
+function judgeEnforced({ outcome, enforcement }: StatusInput, mode: Mode): ConditionDraft {
   if (enforcement === undefined) return notManaged();
+  const confirmed = judgeConfirmed(outcome, enforcement);
+  return mode === "Audit" ? auditOnly(confirmed, outcome, enforcement) : confirmed;
+}
+
+function judgeConfirmed(outcome: Outcome, enforcement: Enforcement): ConditionDraft {
   const type = "Enforced";
   const { nodes, degraded, enforced } = enforcement;
   if (degraded) {
@@ -128,7 +148,7 @@ function judgeEnforced({ outcome, enforcement }: StatusInput): ConditionDraft {
   }
   if (!outcome.placed) {
     const reason = outcome.suspended ? "Suspended" : "Progressing";
-    return draft(type, "False", reason, "The NetworkPolicies are not all in place");
+    return draft(type, "False", reason, "The NetworkPolicies are not all as they should be");
   }
   if (nodes.desired === 0) return draft(type, "True", "Enforced", "No node has pods of this segment");
   const desired = count(nodes.desired, "node", "nodes");
@@ -142,6 +162,7 @@ function judgeReady(
   applied: ConditionDraft,
   enforced: ConditionDraft,
   { outcome, enforcement }: StatusInput,
+  mode: Mode,
 ): ConditionDraft {
   const type = "Ready";
   if (applied.status !== "True") return { ...applied, type, ...(outcome.suspended && { reason: "Suspended" }) };
@@ -149,6 +170,11 @@ function judgeReady(
     outcome.suspended
       ? draft(type, "True", "Suspended", `Suspended, and up to date: ${message}`)
       : draft(type, "True", reason, message);
+  if (mode === "Audit") {
+    if (enforcement === undefined) return needsEnforcer();
+    if (enforced.reason !== AUDITING) return { ...enforced, type };
+    return done(AUDITING, `${auditText(outcome, enforcement)}; nothing is enforced`);
+  }
   if (enforcement === undefined) return done("Applied", `${applied.message}; enforcement is left to the CNI`);
   if (enforced.status !== "True") return { ...enforced, type };
   const { desired, enforced: confirmed } = enforcement.nodes;
@@ -162,6 +188,7 @@ function progress(
   { outcome, enforcement }: StatusInput,
 ): readonly ConditionDraft[] {
   if (ready.status === "True") return [];
+  if (ready.reason === NEEDS_ENFORCER) return [draft("Stalled", "True", NEEDS_ENFORCER, ready.message)];
   // Nothing will change by itself: only who suspended it can let it go on.
   if (outcome.suspended && applied.status !== "True") return [draft("Stalled", "True", "Suspended", ready.message)];
   // Something stands in the way and is tried again, as opposed to what simply is not done yet.
@@ -180,16 +207,4 @@ function notManaged(): ConditionDraft {
     "NotManaged",
     "Enforcement is left to the cluster's CNI, which does not report it",
   );
-}
-
-function draft(type: string, status: ConditionDraft["status"], reason: string, message: string): ConditionDraft {
-  return { type, status, reason, message };
-}
-
-function count(number: number, one: string, many: string): string {
-  return `${number} ${number === 1 ? one : many}`;
-}
-
-function andMore(others: number): string {
-  return others > 0 ? ` and ${others} more` : "";
 }

@@ -24,6 +24,8 @@ export interface ClientOptions {
   readonly onHello: (hello: Hello) => void;
   /** Nothing more is read until it is done. If it throws, the stream is started anew. */
   readonly onBatch: (batch: Batch) => Promise<void> | void;
+  /** The stream makes no sense: all that has come since the last batch is left out. */
+  readonly onRefusedBatch?: (reason: string) => void;
   /** The node is to be cleared. */
   readonly onRetire: () => void;
   readonly onState: (state: ConnectionState, message: string) => void;
@@ -72,6 +74,7 @@ export class StreamClient {
         if (signal.aborted) return;
         const refused = error instanceof Refused || error instanceof RefusedBatch;
         onState(refused ? "refused" : "disconnected", messageOf(error));
+        if (error instanceof RefusedBatch) this.#options.onRefusedBatch?.(error.message);
         if (error instanceof Refused) {
           atLeastMs = error.retryAfterMs;
           if (error.behind) this.#outwait();

@@ -121,6 +121,8 @@ function readSettings(settings: Reader): EnforcerSettings {
     failClosed: settings.at("failClosed").or((reader) => reader.flag(), fallback.failClosed),
     connmarkMask: settings.at("connmarkMask").or((reader) => reader.integer(0, 0xffffffff), fallback.connmarkMask),
     backend: settings.at("backend").or((reader) => reader.oneOf(["Auto", "nft", "legacy"]), fallback.backend),
+    logDrops: settings.at("logDrops").or((reader) => reader.oneOf(["Audit", "All", "None"]), fallback.logDrops),
+    logPerSecond: settings.at("logPerSecond").or((reader) => reader.integer(1, 100), fallback.logPerSecond),
     leaversMs: settings.at("leaversMs").or(milliseconds, fallback.leaversMs),
     driftCheckMs: settings.at("driftCheckMs").or(milliseconds, fallback.driftCheckMs),
     diskCopyMs: settings.at("diskCopyMs").or(milliseconds, fallback.diskCopyMs),

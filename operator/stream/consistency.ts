@@ -2,7 +2,8 @@ import type { NodeState, PeerSetId, PeerSetKind } from "../api/node-state.ts";
 
 /**
  * What makes a state impossible to enforce as meant, or `undefined`. A policy whose peer set is missing would allow
- * less than it says, a pod whose policy is missing would be open: neither may reach the kernel.
+ * less than it says, a pod whose policy is missing would be open or be audited by less than counts: none of these may
+ * reach the kernel.
  */
 export function contradiction(state: NodeState): string | undefined {
   for (const { id, ingress, egress } of state.policies.values()) {
@@ -12,8 +13,9 @@ export function contradiction(state: NodeState): string | undefined {
       if (found !== undefined) return `policy ${id} refers to ${found}`;
     }
   }
-  for (const { namespace, name, ingress, egress } of state.pods.values()) {
-    const stranger = [...ingress, ...egress].find((id) => !state.policies.has(id));
+  for (const { namespace, name, ingress, egress, audits = [] } of state.pods.values()) {
+    const audited = audits.flatMap((audit) => [...audit.ingress, ...audit.egress]);
+    const stranger = [...ingress, ...egress, ...audited].find((id) => !state.policies.has(id));
     if (stranger !== undefined) return `pod ${namespace}/${name} refers to policy ${stranger}, which is unknown`;
   }
   return undefined;

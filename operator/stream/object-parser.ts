@@ -1,7 +1,8 @@
 import { isIP } from "node:net";
 
 import type {
-  LocalPod, PeerSetId, PeerSetKind, PodUid, PolicyId, ResolvedPeers, ResolvedPolicy, ResolvedPort, ResolvedRule,
+  LocalPod, PeerSetId, PeerSetKind, PodAudit, PodUid, PolicyId, ResolvedPeers, ResolvedPolicy, ResolvedPort,
+  ResolvedRule,
 } from "../api/node-state.ts";
 import type { IPBlock } from "../api/network-policy.ts";
 import type { Reader } from "../api/reader.ts";
@@ -22,7 +23,8 @@ export function readPolicy(policy: Reader): ResolvedPolicy {
 
 /** @throws ReadError */
 export function readPod(pod: Reader): LocalPod {
-  pod.onlyKeys(["uid", "namespace", "name", "addresses", "ports", "ingress", "egress"]);
+  pod.onlyKeys(["uid", "namespace", "name", "addresses", "ports", "ingress", "egress", "audits"]);
+  const audits = pod.at("audits").maybe((list) => list.each(readAudit));
   return {
     uid: pod.at("uid").text() as PodUid,
     namespace: pod.at("namespace").text(),
@@ -36,8 +38,9 @@ export function readPod(pod: Reader): LocalPod {
         port: readNumber(port.at("port")),
       };
     }),
-    ingress: pod.at("ingress").each((id) => id.text() as PolicyId),
-    egress: pod.at("egress").each((id) => id.text() as PolicyId),
+    ingress: pod.at("ingress").each(readPolicyId),
+    egress: pod.at("egress").each(readPolicyId),
+    ...(audits !== undefined && { audits }),
   };
 }
 
@@ -52,6 +55,20 @@ export function readMember(member: Reader, kind: PeerSetKind): string {
   const valid = address !== undefined && isIP(address) !== 0 && Number(port) >= 1 && Number(port) <= 65_535;
   if (!valid) throw member.wrong("<address>,<tcp|udp|sctp>:<port>");
   return member.text();
+}
+
+function readAudit(audit: Reader): PodAudit {
+  audit.onlyKeys(["policy", "tier", "ingress", "egress"]);
+  return {
+    policy: audit.at("policy").text(),
+    tier: audit.at("tier").text(),
+    ingress: audit.at("ingress").each(readPolicyId),
+    egress: audit.at("egress").each(readPolicyId),
+  };
+}
+
+function readPolicyId(id: Reader): PolicyId {
+  return id.text() as PolicyId;
 }
 
 function readRule(rule: Reader): ResolvedRule {

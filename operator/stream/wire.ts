@@ -3,7 +3,11 @@ import type {
   GenerationMark, LocalPod, PeerSetId, PeerSetKind, PodUid, PolicyId, ResolvedPolicy,
 } from "../api/node-state.ts";
 
-/** Version of the messages below. An enforcer refuses a higher one and keeps what is in force. */
+/**
+ * Version of the messages below. An enforcer refuses a higher one and keeps what is in force. It refuses unknown fields
+ * alike, and its SegmentNode names them. So a field that is sent only where it is needed, such as a pod's `audits`,
+ * needs no new version: an older enforcer stands still while its own pods are audited, and everywhere else it goes on.
+ */
 export const PROTOCOL = 1;
 
 /** Of a refusal: the kind of which the replica has seen less than the caller. */

@@ -5,7 +5,7 @@ import { runLong } from "../controlplane/run-long.mjs";
 
 /** What the enforcer runs and what a person looking into a node's pod wants; Node itself needs libstdc++. */
 const packages = [
-  "iptables", "ipset", "conntrack", "nftables", "iproute2", "tcpdump", "dnsmasq-base", "libstdc++6", "ca-certificates",
+  "iptables", "ipset", "conntrack", "nftables", "iproute2", "tcpdump", "ulogd2", "ulogd2-json", "dnsmasq-base", "libstdc++6", "ca-certificates",
 ];
 const suite = "bookworm";
 const dropped = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*"];

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { build } from "esbuild";
 import { cached, projectRoot } from "../controlplane/cache.mjs";
 import { digestOf, type ImageRecipe, type Layer, packLayer, writeArchive } from "./archive.ts";
@@ -19,6 +19,8 @@ const entryPoints = [
   { source: "operator/main.ts", bundle: "operator.mjs" },
   { source: "operator/enforcer/main.ts", bundle: "enforcer.mjs" },
 ];
+/** What a bundle reads beside itself. */
+const besideBundles = ["operator/enforcer/packet-log/ulogd.conf"];
 const nodeBinary = join(projectRoot, "node_modules/node/bin/node");
 
 export interface ImageArchive {
@@ -69,7 +71,10 @@ async function bundles(warn: (line: string) => void): Promise<{ from: string; to
     const directory = await cached("bundle", key, (temporary) => writeFile(join(temporary, bundle), text));
     files.push({ from: join(directory, bundle), to: `app/${bundle}`, mode: 0o644 });
   }
-  return files;
+  const beside = besideBundles.map((path) => {
+    return { from: join(projectRoot, path), to: `app/${basename(path)}`, mode: 0o644 };
+  });
+  return [...files, ...beside];
 }
 
 async function layerOf(

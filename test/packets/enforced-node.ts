@@ -25,6 +25,8 @@ const [DB] = HOSTS.db;
 /** What a kernel has no more after a reboot, nor before the first boot. */
 const REBOOT = "nft flush ruleset; ipset destroy; conntrack -F 2>/dev/null; true";
 
+const METRICS_PORT = 9473;
+
 /** A line of the enforcer's log. */
 export interface LogLine {
   readonly level: string;
@@ -109,6 +111,7 @@ export class EnforcedNode {
       `--api-ca-file=${at("ca.crt")}`,
       `--api-token-file=${at("token")}`,
       `--state-directory=${this.stateDirectory}`,
+      `--metrics-port=${METRICS_PORT}`,
     ];
     const inNode = ["netns", "exec", this.network.namespace("node"), process.execPath];
     const child = spawn("ip", [...inNode, ENFORCER, ...args], { stdio: ["ignore", "pipe", "inherit"] });
@@ -133,13 +136,17 @@ export class EnforcedNode {
     await this.network.inNode("sh", "-c", REBOOT);
   }
 
-  untilSaid(pattern: RegExp): Promise<LogLine> {
-    return until(`${pattern} in the log`, async () => this.log.find((line) => pattern.test(JSON.stringify(line))));
+  /** @param again done before each look */
+  untilSaid(pattern: RegExp, again: () => Promise<unknown> = async () => undefined): Promise<LogLine> {
+    return until(`${pattern} in the log`, async () => {
+      await again();
+      return this.log.find((line) => pattern.test(JSON.stringify(line)));
+    });
   }
 
   /** Of one new TCP connection from `web` to `db`. */
-  probe(): Promise<Outcome> {
-    return this.#web.order({ do: "probe", protocol: "TCP", host: DB, port: 80 } satisfies Order);
+  probe(port = 80): Promise<Outcome> {
+    return this.#web.order({ do: "probe", protocol: "TCP", host: DB, port } satisfies Order);
   }
 
   /** Outcomes of 200 new connections a second from `web` to `db`, while something is done and a little longer. */
@@ -154,6 +161,14 @@ export class EnforcedNode {
       clearInterval(timer);
     }
     return await Promise.all(probes);
+  }
+
+  /** By name and labels. */
+  async metrics(): Promise<ReadonlyMap<string, number>> {
+    const script = `fetch("http://127.0.0.1:${METRICS_PORT}/metrics").then(async (all) => console.log(await all.text()))`;
+    const text = await this.network.inNode(process.execPath, "-e", script);
+    const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]));
   }
 
   /** Ours, and others', in one backend. */

@@ -2,6 +2,7 @@ import type {
   LocalPod,
   NodeState,
   PeerSetId,
+  PodAudit,
   PodUid,
   PolicyId,
   ResolvedPeers,
@@ -21,6 +22,14 @@ export interface PodDraft {
   readonly address: string;
   readonly uid?: string;
   readonly ports?: LocalPod["ports"];
+  readonly ingress?: readonly string[];
+  readonly egress?: readonly string[];
+  readonly audits?: readonly AuditDraft[];
+}
+
+export interface AuditDraft {
+  readonly policy: string;
+  readonly tier?: string;
   readonly ingress?: readonly string[];
   readonly egress?: readonly string[];
 }
@@ -57,13 +66,23 @@ export function readState(draft: unknown): NodeState {
   return nodeState(draft as StateDraft);
 }
 
-function pod(name: string, { address, uid, ports = [], ingress = [], egress = [] }: PodDraft): LocalPod {
+function pod(name: string, { address, uid, ports = [], ingress = [], egress = [], audits }: PodDraft): LocalPod {
   return {
     uid: (uid ?? `uid-${name}`) as PodUid,
     namespace: "default",
     name,
     addresses: [address],
     ports,
+    ingress: ingress.map((id) => id as PolicyId),
+    egress: egress.map((id) => id as PolicyId),
+    ...(audits && { audits: audits.map(audit) }),
+  };
+}
+
+function audit({ policy, tier = "", ingress = [], egress = [] }: AuditDraft): PodAudit {
+  return {
+    policy,
+    tier,
     ingress: ingress.map((id) => id as PolicyId),
     egress: egress.map((id) => id as PolicyId),
   };

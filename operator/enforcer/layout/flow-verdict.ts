@@ -1,4 +1,4 @@
-import type { NodeState, ResolvedRule } from "../../api/node-state.ts";
+import type { LocalPod, NodeState, PolicyId, ResolvedRule } from "../../api/node-state.ts";
 import { blockTest, parseAddress } from "../../api/address.ts";
 import type { Direction, Protocol } from "../../api/network-policy.ts";
 
@@ -20,20 +20,34 @@ export interface Flow {
  * where the kernel cannot judge established connections by itself.
  */
 export function allowsFlow(state: NodeState, flow: Flow): boolean {
-  if (flow.source === flow.server) return true;
-  return allowsSide(state, flow, "Egress") && allowsSide(state, flow, "Ingress");
+  return deniedSides(state, flow).length === 0;
 }
 
-function allowsSide(state: NodeState, flow: Flow, direction: Direction): boolean {
+/** A pod of the node that a connection may not come from, or not go to. */
+export interface DeniedSide {
+  readonly direction: Direction;
+  readonly pod: LocalPod;
+  /** Those that isolate it, none of which allows the connection. */
+  readonly policies: readonly PolicyId[];
+}
+
+/** Which of the ends of a connection refuse it. */
+export function deniedSides(state: NodeState, flow: Flow): readonly DeniedSide[] {
+  if (flow.source === flow.server) return [];
+  return (["Egress", "Ingress"] as const).flatMap((direction) => deniedSide(state, flow, direction) ?? []);
+}
+
+function deniedSide(state: NodeState, flow: Flow, direction: Direction): DeniedSide | undefined {
   const [own, other] = direction === "Egress" ? [flow.source, flow.server] : [flow.server, flow.source];
   const pod = state.pods.values().find(({ addresses }) => addresses.includes(own));
   const policies = (direction === "Egress" ? pod?.egress : pod?.ingress) ?? [];
-  if (policies.length === 0) return true;
-  return policies.some((id) => {
+  if (pod === undefined || policies.length === 0) return undefined;
+  const allowed = policies.some((id) => {
     const policy = state.policies.get(id);
     const rules = (direction === "Egress" ? policy?.egress : policy?.ingress) ?? [];
     return rules.some((rule) => ruleAllows(rule, state, flow, other));
   });
+  return allowed ? undefined : { direction, pod, policies };
 }
 
 function ruleAllows({ peers, ports, endpoints }: ResolvedRule, state: NodeState, flow: Flow, other: string): boolean {

@@ -1,5 +1,7 @@
-import type { LocalPod, NodeState, PolicyId, ResolvedPolicy } from "../../api/node-state.ts";
+import type { LocalPod, NodeState } from "../../api/node-state.ts";
 import type { Direction } from "../../api/network-policy.ts";
+import { AuditForks, auditSubjects, isAudited, recording } from "./audits.ts";
+import { ClassCache } from "./class-cache.ts";
 import type { Family } from "./family.ts";
 import { ADDRESS_BITS, familyOf } from "./family.ts";
 import { Forks } from "./forks.ts";
@@ -7,15 +9,13 @@ import type { Leaf } from "./leaf.ts";
 import { LeafCache } from "./leaf.ts";
 import type { LayoutOptions } from "./options.ts";
 import { DEFAULT_OPTIONS, memoryOf } from "./options.ts";
-import type { PolicyClass } from "./policy-class.ts";
-import { policyClass } from "./policy-class.ts";
 import type { Prefix } from "./prefix.ts";
 import { contains, coveringPrefixes, parsePrefix, prefixText } from "./prefix.ts";
 import type { ChainName, Rule, SetName } from "./rule.ts";
-import type { HookPoint, Ruleset } from "./ruleset.ts";
+import type { Ruleset } from "./ruleset.ts";
 import { SetShelf } from "./set-shelf.ts";
-import { withoutSets } from "./set-free.ts";
-import { FORWARD_CHAIN, LOCAL_CHAIN, skeleton } from "./skeleton.ts";
+import type { SkeletonPlan } from "./skeleton.ts";
+import { DROP_CHAIN, hooks, skeleton } from "./skeleton.ts";
 import { WIRE_CHAIN, wireGuard } from "./wire-guard.ts";
 
 /**
@@ -38,6 +38,7 @@ export class Layout {
   readonly #closed: readonly Prefix[];
   readonly #classes: Readonly<Record<Direction, ClassCache>>;
   readonly #forks: Readonly<Record<Direction, Forks>>;
+  readonly #audits: Readonly<Record<Direction, AuditForks>>;
   #last: { readonly pods: NodeState["pods"]; readonly policies: NodeState["policies"]; readonly ruleset: Ruleset } | undefined;
 
   constructor(family: Family, options: LayoutOptions) {
@@ -50,6 +51,8 @@ export class Layout {
     this.#classes = { Ingress: classes("Ingress"), Egress: classes("Egress") };
     const forks = (direction: Direction) => new Forks(direction, family, this.#closed);
     this.#forks = { Ingress: forks("Ingress"), Egress: forks("Egress") };
+    const audits = (direction: Direction) => new AuditForks(direction, family);
+    this.#audits = { Ingress: audits("Ingress"), Egress: audits("Egress") };
   }
 
   of(state: NodeState): Ruleset {
@@ -68,103 +71,42 @@ export class Layout {
     const family = this.#family;
     const options = this.#options;
     const leaves = this.#leaves.of(state);
+    const audited = new Set(DIRECTIONS.filter((direction) => leaves.some(({ pod }) => isAudited(pod, direction))));
     const wire = wireGuard(family, options, state.pods.values().some(isIsolated));
-    const judgeLocal = options.nodeTraffic === "Enforce";
-    const chains = new Map<ChainName, readonly Rule[]>(
-      skeleton({
-        family,
-        memory: memoryOf(options),
-        nets: localNets(leaves, this.#closed, family),
-        cut: options.establishedFlows === "Cut",
-        judgeLocal,
-        wire: wire.matches,
-        selves: leaves.filter(({ pod }) => isIsolated(pod)).map(({ address }) => `${address}/${ADDRESS_BITS[family]}`),
-      }),
-    );
+    const frame: SkeletonPlan = {
+      family,
+      memory: memoryOf(options),
+      nets: localNets(leaves, this.#closed, family),
+      cut: options.establishedFlows === "Cut",
+      judgeLocal: options.nodeTraffic === "Enforce",
+      wire: wire.matches,
+      audited,
+      logged: options.logDrops === "All" && !options.lacks.has("log") ? options.logPerSecond : 0,
+      selves: leaves.filter(({ pod }) => isIsolated(pod)).map(({ address }) => `${address}/${ADDRESS_BITS[family]}`),
+    };
+    const chains = new Map<ChainName, readonly Rule[]>(skeleton(frame));
     if (wire.rules.length > 0) chains.set(WIRE_CHAIN, wire.rules);
     const used = new Set<SetName>();
-    for (const direction of ["Egress", "Ingress"] as const) {
+    for (const name of auditSubjects(leaves.map(({ pod }) => pod)).keys()) chains.set(name, recording(name, options));
+    for (const direction of DIRECTIONS) {
       const classes = this.#classes[direction].round(state);
-      for (const [name, rules] of this.#forks[direction].chains(leaves, (policies) => classes.of(policies))) chains.set(name, rules);
-      for (const { name, rules, sets } of classes.end()) {
+      const forks = [this.#forks[direction].chains(leaves, (policies) => classes.of(policies, DROP_CHAIN))];
+      if (audited.has(direction)) forks.push(this.#audits[direction].chains(leaves, classes));
+      for (const [name, rules] of forks.flatMap((each) => [...each])) chains.set(name, rules);
+      for (const { name, rules, sets } of classes.close()) {
         chains.set(name, rules);
         for (const set of sets) used.add(set);
       }
     }
-    const hooks = new Map<HookPoint, ChainName>([["FORWARD", FORWARD_CHAIN]]);
-    if (judgeLocal) hooks.set("INPUT", LOCAL_CHAIN);
     const sets = this.#shelf.filled(used, state);
-    return { family, hooks, chains, sets: options.lacks.has("set") ? new Map() : sets };
+    return { family, hooks: hooks(frame), chains, sets: options.lacks.has("set") ? new Map() : sets };
   }
 }
+
+const DIRECTIONS: readonly Direction[] = ["Egress", "Ingress"];
 
 function isIsolated({ ingress, egress }: LocalPod): boolean {
   return ingress.length + egress.length > 0;
-}
-
-/** The classes of one direction, each made anew only when one of its policies is another object. */
-class ClassCache {
-  readonly #direction: Direction;
-  readonly #shelf: SetShelf;
-  readonly #family: Family;
-  readonly #options: LayoutOptions;
-  #classes: ReadonlyMap<string, CachedClass> = new Map();
-
-  constructor(direction: Direction, shelf: SetShelf, family: Family, options: LayoutOptions) {
-    this.#direction = direction;
-    this.#shelf = shelf;
-    this.#family = family;
-    this.#options = options;
-  }
-
-  /** For one state: `of` makes or remembers, `end` tells all that were asked for and forgets the others. */
-  round(state: NodeState): { of(policies: readonly PolicyId[]): ChainName; end(): Iterable<PolicyClass> } {
-    const before = this.#classes;
-    const now = new Map<string, CachedClass>();
-    return {
-      of: (policies) => {
-        const key = policies.join("\n");
-        const known = now.get(key) ?? this.#current(before.get(key), policies, state);
-        now.set(key, known);
-        return known.made.name;
-      },
-      end: () => {
-        this.#classes = now;
-        return now.values().map(({ made }) => made);
-      },
-    };
-  }
-
-  #current(known: CachedClass | undefined, ids: readonly PolicyId[], state: NodeState): CachedClass {
-    const policies = ids.map((id) => state.policies.get(id));
-    // Without sets the members are in the lines.
-    const reusable = known !== undefined && !this.#options.lacks.has("set");
-    if (reusable && policies.every((policy, index) => policy === known.policies[index])) return known;
-    const resolved = policies.filter((policy) => policy !== undefined);
-    const made = policyClass(resolved, this.#direction, this.#shelf, this.#family, (rules) => this.#possible(rules, state));
-    return { policies, made };
-  }
-
-  /** What the kernel can do of the lines that allow: it may only leave out or take apart. */
-  #possible(rules: readonly Rule[], state: NodeState): readonly Rule[] {
-    const { lacks } = this.#options;
-    const possible = lacks.has("sctp") ? rules.filter((line) => !needsSctp(line)) : rules;
-    return lacks.has("set") ? withoutSets(possible, this.#shelf.filled(setsOf(possible), state), this.#family) : possible;
-  }
-}
-
-interface CachedClass {
-  readonly policies: readonly (ResolvedPolicy | undefined)[];
-  readonly made: PolicyClass;
-}
-
-function setsOf(rules: readonly Rule[]): ReadonlySet<SetName> {
-  return new Set(rules.flatMap(({ matches }) => matches.flatMap((match) => (match.kind === "set" ? [match.set] : []))));
-}
-
-/** An SCTP port cannot be looked at without the extension: the line would allow more than it should, so it goes. */
-function needsSctp({ matches }: Rule): boolean {
-  return matches.some((match) => match.kind === "ports" && match.protocol === "SCTP");
 }
 
 /** Networks that hold all the node's pods: those it says are closed, and what covers the addresses outside of them. */

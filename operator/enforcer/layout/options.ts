@@ -1,5 +1,3 @@
-import type { Family } from "./family.ts";
-
 /** What shapes a node's rules beside its state: what users set, and what its kernel and network are. */
 export interface LayoutOptions {
   /** `Enforce`: what pods send to their own node is judged as well. */
@@ -9,6 +7,10 @@ export interface LayoutOptions {
   readonly closedNets: readonly string[];
   /** Pods hang on a Linux bridge: frames between them pass FORWARD too, also those that no router would pass on. */
   readonly bridged: boolean;
+  /** Whose packets are logged: of would-be drops, of these and real ones, of none. */
+  readonly logDrops: "Audit" | "All" | "None";
+  /** At most so many a second, of each kind. */
+  readonly logPerSecond: number;
   /** What the kernel or its tools lack. */
   readonly lacks: ReadonlySet<Extension>;
 }
@@ -17,15 +19,17 @@ export interface LayoutOptions {
  * Extensions that the rules can do without: worse, but never wider. What is not in this list (conntrack, for one) has
  * no substitute.
  */
-export type Extension = "connmark" | "comment" | "set" | "physdev" | "pkttype" | "sctp";
+export type Extension = "connmark" | "comment" | "set" | "physdev" | "pkttype" | "sctp" | "log";
 
-export const EXTENSIONS: readonly Extension[] = ["connmark", "comment", "set", "physdev", "pkttype", "sctp"];
+export const EXTENSIONS: readonly Extension[] = ["connmark", "comment", "set", "physdev", "pkttype", "sctp", "log"];
 
 export const DEFAULT_OPTIONS: LayoutOptions = {
   nodeTraffic: "Allow",
   establishedFlows: "Cut",
   closedNets: [],
   bridged: false,
+  logDrops: "Audit",
+  logPerSecond: 10,
   lacks: new Set(),
 };
 
@@ -37,9 +41,4 @@ export type Memory = "mark" | "tracking";
 
 export function memoryOf({ establishedFlows, lacks }: LayoutOptions): Memory {
   return establishedFlows === "Keep" || lacks.has("connmark") ? "tracking" : "mark";
-}
-
-/** All that is asked of a family's layout. */
-export interface FamilyOptions extends LayoutOptions {
-  readonly family: Family;
 }

@@ -11,7 +11,7 @@ import { contentName } from "./ruleset.ts";
 import type { SetShelf } from "./set-shelf.ts";
 import { DROP_CHAIN } from "./skeleton.ts";
 
-/** A set of policies in one direction, shared by all pods that they select. RETURN = allowed; its end drops. */
+/** A set of policies in one direction, shared by all pods that they select. RETURN = allowed; else `end` follows. */
 export interface PolicyClass {
   readonly name: ChainName;
   readonly rules: readonly Rule[];
@@ -19,17 +19,20 @@ export interface PolicyClass {
   readonly sets: ReadonlySet<SetName>;
 }
 
-/**
- * Compiles the union of the policies' rules of one direction. No policies allow nothing.
- * @param possible what the kernel can do of the lines that allow; it may only leave out or take apart
- */
-export function policyClass(
-  policies: readonly ResolvedPolicy[],
-  direction: Direction,
-  shelf: SetShelf,
-  family: Family,
-  possible: (rules: readonly Rule[]) => readonly Rule[] = (rules) => rules,
-): PolicyClass {
+/** What a class is made of. */
+export interface ClassPlan {
+  readonly policies: readonly ResolvedPolicy[];
+  readonly direction: Direction;
+  readonly shelf: SetShelf;
+  readonly family: Family;
+  /** The chain that packets go to which nothing allows. */
+  readonly end: ChainName;
+  /** What the kernel can do of the lines that allow; it may only leave out or take apart. */
+  readonly possible: (rules: readonly Rule[]) => readonly Rule[];
+}
+
+/** Compiles the union of the policies' rules of one direction. No policies allow nothing. */
+export function policyClass({ policies, direction, shelf, family, end, possible }: ClassPlan): PolicyClass {
   const resolved = policies.flatMap((policy) => (direction === "Ingress" ? policy.ingress : policy.egress));
   const groups = groupByPort(resolved);
   const line = new ClassLines(direction, shelf, family);
@@ -41,8 +44,8 @@ export function policyClass(
     ...line.forEndpoints(new Set(resolved.flatMap(({ endpoints }) => endpoints))),
   ]);
   const open = allow.find(({ matches }) => matches.length === 0);
-  const rules = open ? [open] : [...allow, rule([], { kind: "goto", chain: DROP_CHAIN })];
-  const label = direction === "Ingress" ? "CI" : "CE";
+  const rules = open ? [open] : [...allow, rule([], { kind: "goto", chain: end })];
+  const label = `${end === DROP_CHAIN ? "C" : "AC"}${direction === "Ingress" ? "I" : "E"}`;
   const sets = rules.flatMap(({ matches }) => matches.flatMap((match) => (match.kind === "set" ? [match.set] : [])));
   return { name: contentName(label, rules) as ChainName, rules, sets: new Set(sets) };
 }

@@ -25,14 +25,16 @@ export type Match =
   /** Which side of the packet is looked up; `"dst,dst"` looks up its destination address with protocol and port. */
   | { readonly kind: "set"; readonly set: SetName; readonly side: SetSide }
   | { readonly kind: "tracked"; readonly state?: ConnectionState; readonly direction?: "REPLY" }
-  | { readonly kind: "mark"; readonly mark: MarkName }
+  | { readonly kind: "mark"; readonly mark: MarkName; readonly not?: true }
   /** From one port of a bridge to another. */
   | { readonly kind: "bridged" }
   | { readonly kind: "packet type"; readonly type: "broadcast" | "multicast" }
+  /** Not more often than so; a burst may be as many at once. */
+  | { readonly kind: "limit"; readonly perSecond: number }
   /** Matches always; says for which ruleset the rules were written. */
   | { readonly kind: "state" };
 
-export type ConnectionState = "! NEW" | "NEW" | "RELATED" | "ESTABLISHED" | "RELATED,ESTABLISHED";
+export type ConnectionState = "! NEW" | "NEW" | "RELATED" | "ESTABLISHED" | "INVALID,UNTRACKED" | "! RELATED,ESTABLISHED";
 
 export type SetSide = "src" | "dst" | "dst,dst";
 
@@ -45,7 +47,9 @@ export type Target =
   | { readonly kind: "jump"; readonly chain: ChainName }
   /** A RETURN in that chain, or its end, comes back to the caller of the last jump. */
   | { readonly kind: "goto"; readonly chain: ChainName }
-  | { readonly kind: "mark"; readonly mark: MarkName };
+  | { readonly kind: "mark"; readonly mark: MarkName }
+  /** A copy of the packet's head goes to whoever listens, with the name of the chain. */
+  | { readonly kind: "log"; readonly chain: ChainName };
 
 export const RETURN: Target = { kind: "return" };
 export const DROP: Target = { kind: "drop" };
@@ -65,6 +69,10 @@ export function goto(chain: ChainName): Target {
 
 export function jump(chain: ChainName): Target {
   return { kind: "jump", chain };
+}
+
+export function log(chain: ChainName): Target {
+  return { kind: "log", chain };
 }
 
 export function mark(name: MarkName): Target {

@@ -5,8 +5,8 @@ import type { ChainName, Rule, SetName } from "./rule.ts";
 /** All that a family's kernel tables should hold of ours. */
 export interface Ruleset {
   readonly family: Family;
-  /** By chain of the kernel: our chain that it jumps to first. */
-  readonly hooks: ReadonlyMap<HookPoint, ChainName>;
+  /** By chain of the kernel: its first rules, which lead to ours. */
+  readonly hooks: ReadonlyMap<HookPoint, readonly Rule[]>;
   readonly chains: ReadonlyMap<ChainName, readonly Rule[]>;
   readonly sets: ReadonlyMap<SetName, AddressSet>;
 }

@@ -1,7 +1,9 @@
+import type { Direction } from "../../api/network-policy.ts";
 import type { Family } from "./family.ts";
 import type { Memory } from "./options.ts";
 import type { ChainName, Match, Rule } from "./rule.ts";
-import { DROP, goto, jump, mark, RETURN, rule, within } from "./rule.ts";
+import { DROP, goto, jump, log, mark, RETURN, rule, within } from "./rule.ts";
+import type { HookPoint } from "./ruleset.ts";
 import { WIRE_CHAIN } from "./wire-guard.ts";
 
 /** The chain that FORWARD jumps to first. */
@@ -11,6 +13,8 @@ export const LOCAL_CHAIN = "TW-LOC" as ChainName;
 export const EGRESS_CHAIN = "TW-E" as ChainName;
 export const INGRESS_CHAIN = "TW-I" as ChainName;
 export const DROP_CHAIN = "TW-DROP" as ChainName;
+export const AUDIT_EGRESS_CHAIN = "TW-AE" as ChainName;
+export const AUDIT_INGRESS_CHAIN = "TW-AI" as ChainName;
 
 /** What the chains that every packet passes depend on. */
 export interface SkeletonPlan {
@@ -24,6 +28,10 @@ export interface SkeletonPlan {
   readonly judgeLocal: boolean;
   /** Which packets have to be looked at because of the bridge that they cross; they go to `WIRE_CHAIN`. */
   readonly wire: readonly (readonly Match[])[];
+  /** Directions for which pods of the node are audited. */
+  readonly audited: ReadonlySet<Direction>;
+  /** Drops are logged, at most so many a second; 0 = they are not. */
+  readonly logged: number;
   /** Networks of one address each: of isolated pods, which may always talk to themselves. */
   readonly selves: readonly string[];
 }
@@ -54,8 +62,24 @@ export function isForkChain(name: string): boolean {
 }
 
 /**
- * The chains that every packet passes, whatever the policies. Connections that both directions allow are marked with
- * the generation, and their next packets take one rule.
+ * The first rules of the kernel's own chains. They look for the verdict that a connection already has: its packets then
+ * pay for two rules that do not match, and for no jump.
+ */
+export function hooks({ memory, judgeLocal }: SkeletonPlan): ReadonlyMap<HookPoint, readonly Rule[]> {
+  const unjudged: readonly Match[] = memory === "mark"
+    // A packet without a connection has no mark, not even another one: the first of these never matches it.
+    ? [{ kind: "mark", mark: "generation", not: true }, { kind: "tracked", state: "INVALID,UNTRACKED" }]
+    : [{ kind: "tracked", state: "! RELATED,ESTABLISHED" }];
+  const leading = ({ first }: Road) => unjudged.map((match) => rule([match], jump(first)));
+  return new Map<HookPoint, readonly Rule[]>([
+    ["FORWARD", leading(THROUGH)],
+    ...(judgeLocal ? [["INPUT", leading(INTO)] as const] : []),
+  ]);
+}
+
+/**
+ * The chains that every packet without a verdict passes, whatever the policies. Connections that both directions allow
+ * are marked with the generation, and their next packets do not come here.
  */
 export function skeleton(plan: SkeletonPlan): ReadonlyMap<ChainName, readonly Rule[]> {
   return new Map([
@@ -68,9 +92,10 @@ export function skeleton(plan: SkeletonPlan): ReadonlyMap<ChainName, readonly Ru
 type Chain = readonly [ChainName, readonly Rule[]];
 
 /** A pod that talks to itself, maybe through its own Service, gets here like everybody: only who is denied pays. */
-function dropping({ memory, selves }: SkeletonPlan): readonly Rule[] {
+function dropping({ memory, selves, logged }: SkeletonPlan): readonly Rule[] {
   return [
     ...selves.map((net) => rule([{ kind: "source", net }, { kind: "destination", net }], RETURN)),
+    ...(logged > 0 ? [rule([{ kind: "limit", perSecond: logged }], log(DROP_CHAIN))] : []),
     ...(memory === "mark" ? [rule([], mark("denied"))] : []),
     rule([], DROP),
   ];
@@ -84,6 +109,9 @@ function roadChains(way: Road, plan: SkeletonPlan, before: readonly Rule[]): rea
     ...sources.map((source) => rule(source, jump(EGRESS_CHAIN))),
     ...destinations.map((destination) => rule(destination, jump(INGRESS_CHAIN))),
     ...(way === THROUGH ? plan.wire.map((matches) => rule(matches, jump(WIRE_CHAIN))) : []),
+    // What enforcement let through; once for each verdict.
+    ...(plan.audited.has("Egress") ? sources.map((source) => rule(source, jump(AUDIT_EGRESS_CHAIN))) : []),
+    ...(plan.audited.has("Ingress") ? destinations.map((to) => rule(to, jump(AUDIT_INGRESS_CHAIN))) : []),
     ...(plan.memory === "mark" ? marking(plan.nets, sources, destinations) : []),
   ];
   const fresh = judging(way, plan, ask);
@@ -111,21 +139,13 @@ function marking(
 /** Reached by nobody who would notice: it only says for which state the chain was written. */
 const STATE: Rule = rule([{ kind: "state" }], RETURN);
 
-/** The shortcut of connections that need no judgement. */
+/** What is not the first packet of its connection, and yet has no verdict. */
 function remembered(way: Road, { memory, cut }: SkeletonPlan, sides: readonly (readonly Match[])[]): readonly Rule[] {
-  if (memory === "mark") {
-    return [
-      rule([{ kind: "mark", mark: "generation" }], RETURN),
-      rule([{ kind: "tracked", state: "! NEW" }], goto(way.established)),
-    ];
-  }
+  if (memory === "mark") return [rule([{ kind: "tracked", state: "! NEW" }], goto(way.established))];
   // A connection is cut by deleting its entry. Its next packet must not make a new one, from the server's side above
   // all, which may be allowed to open connections of its own.
   const midstream: readonly Match[] = [{ kind: "midstream" }, { kind: "tracked", state: "NEW" }];
-  return [
-    rule([{ kind: "tracked", state: "RELATED,ESTABLISHED" }], RETURN),
-    ...(cut ? sides.map((side) => rule([...side, ...midstream], DROP)) : []),
-  ];
+  return cut ? sides.map((side) => rule([...side, ...midstream], DROP)) : [];
 }
 
 function established(way: Road): readonly Rule[] {

@@ -7,7 +7,7 @@ import { foreignMarkBits } from "./mark-bits.ts";
 import type { Backend, Netfilter } from "./netfilter.ts";
 import { NetfilterError } from "./netfilter.ts";
 import { nftMarkBits } from "./nft-mark-bits.ts";
-import { parseRules, parseSets } from "./save-parser.ts";
+import { parseReached, parseRules, parseSets } from "./save-parser.ts";
 import type { Tool, ToolOutput } from "./tool.ts";
 import { runTool } from "./tool.ts";
 
@@ -45,6 +45,11 @@ export class CommandNetfilter implements Netfilter {
     // Without `-t` iptables shows the tables that are there, and loads none.
     const { stdout } = await runTool(this.#iptables(family, "save", this.backend), [], "", signal).catch(nothing);
     return parseRules(stdout);
+  }
+
+  async reached(family: Family, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const { stdout } = await runTool(this.#iptables(family, "save", this.backend), ["-c", "-t", "filter"], "", signal);
+    return parseReached(stdout);
   }
 
   async restoreSets(text: string, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { PREFIX } from "../layout/ruleset.ts";
+import { leadsToOurs } from "./save-parser.ts";
 
 /**
  * Bits of the connection mark that rules of others in the output of `iptables-save` set, restore or match. A rule that
@@ -6,7 +7,8 @@ import { PREFIX } from "../layout/ruleset.ts";
  */
 export function foreignMarkBits(saved: string): number {
   const rules = saved.split("\n").filter((line) => line.startsWith("-A ") && !line.startsWith(`-A ${PREFIX}`));
-  return rules.reduce((bits, rule) => bits | setBits(rule) | copiedBits(rule) | matchedBits(rule), 0) >>> 0;
+  const others = rules.filter((rule) => !leadsToOurs(rule));
+  return others.reduce((bits, rule) => bits | setBits(rule) | copiedBits(rule) | matchedBits(rule), 0) >>> 0;
 }
 
 function setBits(rule: string): number {

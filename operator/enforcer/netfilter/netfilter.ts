@@ -9,6 +9,8 @@ export interface Netfilter {
   read(family: Family, signal: AbortSignal): Promise<KernelState>;
   /** Like `read`, without sets and without making the kernel load what it does not use. @throws NetfilterError */
   leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">>;
+  /** How many packets have reached the last rule of each of our chains. @throws NetfilterError */
+  reached(family: Family, signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
   /** `ipset restore -exist`. After a failure an unknown part of it is in force. @throws NetfilterError */
   restoreSets(text: string, signal: AbortSignal): Promise<void>;
   /** One transaction of `iptables-restore --noflush`. After a failure nothing is in force. @throws NetfilterError */

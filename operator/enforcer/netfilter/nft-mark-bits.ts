@@ -1,6 +1,8 @@
 import { PREFIX } from "../layout/ruleset.ts";
 
 const ALL = 0xffffffff;
+/** Our own rule in a chain of the kernel's. */
+const TO_OURS = new RegExp(` (?:jump|goto) ${PREFIX}\\S+$`);
 
 /**
  * Bits of the connection mark that native nftables rules of others in the output of `nft list ruleset` set or match.
@@ -12,7 +14,7 @@ export function nftMarkBits(listed: string): number {
   for (const line of listed.split("\n")) {
     const [, chain] = line.match(/^\s*chain (\S+) \{/) ?? [];
     if (chain !== undefined) ours = chain.startsWith(PREFIX);
-    if (!ours && /\bct mark\b/.test(line)) bits = (bits | lineBits(line)) >>> 0;
+    if (!ours && /\bct mark\b/.test(line) && !TO_OURS.test(line)) bits = (bits | lineBits(line)) >>> 0;
   }
   return bits;
 }

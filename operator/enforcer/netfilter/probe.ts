@@ -18,6 +18,7 @@ const LINES: Readonly<Record<Extension, readonly string[]>> = {
   physdev: ["-m physdev --physdev-is-bridged -j DROP"],
   pkttype: ["-m pkttype --pkt-type broadcast -j DROP"],
   sctp: ["-p sctp -m sctp --dport 1 -j RETURN"],
+  log: ["-m limit --limit 10/sec --limit-burst 10 -j NFLOG --nflog-prefix probe --nflog-group 9475 --nflog-size 128"],
 };
 
 /** What no layout can do without. */

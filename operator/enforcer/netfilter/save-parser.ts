@@ -26,7 +26,21 @@ export function parseRules(saved: string): SavedRules {
 const TO_OURS = new RegExp(`(?:^| )-[jg] ${PREFIX}\\S+$`);
 
 function hookOf(rules: readonly string[]): Hook {
-  return { lines: rules.filter((rule) => TO_OURS.test(rule)), first: rules[0]?.startsWith(`-j ${PREFIX}`) === true };
+  const lines = rules.filter(leadsToOurs);
+  return { lines, first: lines.length > 0 && rules.slice(0, lines.length).every(leadsToOurs) };
+}
+
+/** Whether a rule as `iptables-save` prints it jumps to a chain of ours. */
+export function leadsToOurs(rule: string): boolean {
+  return TO_OURS.test(rule);
+}
+
+/** How many packets reached the last rule of each of our chains, in the output of `iptables-save -c`. */
+export function parseReached(saved: string): ReadonlyMap<string, number> {
+  const counted = saved.matchAll(/^\[(\d+):\d+\] -A (\S+) /gm);
+  const ours = counted.filter(([, , chain]) => chain?.startsWith(PREFIX));
+  // Of several rules of a chain the last one stays.
+  return new Map(ours.map(([, packets, chain = ""]) => [chain, Number(packets)]));
 }
 
 /** Our sets of one family in the output of `ipset save`. */

@@ -74,6 +74,10 @@ export class WarmNetfilter implements Netfilter {
     return this.#cold.leftovers(family, signal);
   }
 
+  reached(family: Family, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    return this.#cold.reached(family, signal);
+  }
+
   foreignMarkBits(signal: AbortSignal): Promise<number> {
     return this.#cold.foreignMarkBits(signal);
   }

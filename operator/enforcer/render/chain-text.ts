@@ -4,17 +4,19 @@ import type { Hook, KernelState } from "./kernel-state.ts";
 
 type Chains = ReadonlyMap<string, readonly string[]>;
 type Hooks = KernelState["hooks"];
+/** First lines of the kernel's own chains. */
+type HookLines = ReadonlyMap<HookPoint, readonly string[]>;
 
 /**
  * `iptables-restore --noflush` input, one transaction, that makes the chains of `current` those of `wanted` and puts
- * our jumps first in the kernel's chains; `""` if they are so. A chain that only gains a few lines gets them in their
+ * `wantedHooks` first into the kernel's chains; `""` if they are so. A chain that only gains a few lines gets them in their
  * places; any other that differs is written whole. Chains that are not in `wanted` stay.
  */
 export function chainsText(
   current: Chains,
   wanted: Chains,
   hooks: Hooks,
-  wantedHooks: ReadonlyMap<HookPoint, string>,
+  wantedHooks: HookLines,
 ): string {
   const changed = [...wanted].filter(([name, lines]) => differ(current.get(name), lines)).toSorted(byName);
   const edits = changed.map(([name, lines]) => ({ name, lines, inserts: insertions(name, current.get(name), lines) }));
@@ -65,8 +67,8 @@ export function removalText({ chains, hooks }: Pick<KernelState, "chains" | "hoo
 }
 
 /** The hooks that a kernel has once these are in force. */
-export function hooksInForce(wanted: ReadonlyMap<HookPoint, string>): Hooks {
-  return new Map([...wanted].map(([point, chain]) => [point, { lines: [jumpTo(chain)], first: true }]));
+export function hooksInForce(wanted: HookLines): Hooks {
+  return new Map([...wanted].map(([point, lines]) => [point, { lines, first: true }]));
 }
 
 export function differ(a: readonly string[] | undefined, b: readonly string[]): boolean {
@@ -75,15 +77,13 @@ export function differ(a: readonly string[] | undefined, b: readonly string[]): 
 }
 
 /** In one transaction, so no packet sees the chain without the jump. */
-function rehook(point: HookPoint, hook: Hook | undefined, chain: string | undefined): readonly string[] {
+function rehook(point: HookPoint, hook: Hook | undefined, wanted: readonly string[] = []): readonly string[] {
   const lines = hook?.lines ?? [];
-  const wanted = chain === undefined ? [] : [jumpTo(chain)];
   if (!differ(lines, wanted) && (wanted.length === 0 || hook?.first === true)) return [];
-  return [...lines.map((line) => `-D ${point} ${line}`), ...wanted.map((line) => `-I ${point} 1 ${line}`)];
-}
-
-function jumpTo(chain: string): string {
-  return `-j ${chain}`;
+  return [
+    ...lines.map((line) => `-D ${point} ${line}`),
+    ...wanted.map((line, index) => `-I ${point} ${index + 1} ${line}`),
+  ];
 }
 
 function transaction(lines: readonly string[]): string {

@@ -13,7 +13,7 @@ export interface KernelState {
 export interface Hook {
   /** Every line that leads to a chain of ours, without `-A <chain>`, in order. */
   readonly lines: readonly string[];
-  /** One of them is the chain's first rule. */
+  /** They are the chain's first rules. */
   readonly first: boolean;
 }
 

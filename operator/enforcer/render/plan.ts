@@ -1,5 +1,5 @@
 import type { Rule } from "../layout/rule.ts";
-import type { Ruleset } from "../layout/ruleset.ts";
+import type { HookPoint, Ruleset } from "../layout/ruleset.ts";
 import { FORWARD_CHAIN, isForkChain } from "../layout/skeleton.ts";
 import type { KernelSet, KernelState } from "./kernel-state.ts";
 import type { Marks } from "./marks.ts";
@@ -41,12 +41,14 @@ export function plan(
   const after = chainsOf(ruleset, to);
   const before = sets.drain === "" ? after : chainsOf(ruleset, from);
   const dead = [...current.chains.keys()].filter((name) => !after.has(name)).toSorted();
-  const hooks = hooksInForce(ruleset.hooks);
+  const hooksAfter = hooksOf(ruleset, to);
+  const hooksBefore = sets.drain === "" ? hooksAfter : hooksOf(ruleset, from);
+  const hooks = hooksInForce(hooksAfter);
   return {
     fill: sets.fill,
-    rules: chainsText(current.chains, before, current.hooks, ruleset.hooks),
+    rules: chainsText(current.chains, before, current.hooks, hooksBefore),
     drain: sets.drain,
-    generation: chainsText(before, after, hooks, ruleset.hooks),
+    generation: chainsText(before, after, hooksInForce(hooksBefore), hooksAfter),
     sweepChains: sweepText(dead),
     sweepSets: sets.sweep,
     applied: { chains: new Map([...current.chains, ...after]), hooks, sets: sets.applied },
@@ -103,21 +105,36 @@ export function skeletonText(current: KernelState, empty: Ruleset, marks: Marks)
   const wanted = chainsOf(empty, marks);
   const missing = new Map([...wanted].filter(([name]) => !current.chains.has(name)));
   const hooks = new Map([...current.hooks].filter(([point]) => empty.hooks.has(point)));
-  return chainsText(new Map(), missing, hooks, empty.hooks);
+  const standing = hooks.entries().filter(([, { first }]) => first).map(([point, { lines }]) => [point, lines] as const);
+  return chainsText(new Map(), missing, hooks, new Map([...hooksOf(empty, marks), ...standing]));
 }
 
 /**
  * The marks that the kernel's rules carry, and the name of the state that they were written for; `undefined` if nothing
  * of that is there.
  */
-export function kernelMarks({ chains }: Pick<KernelState, "chains">): Marks | undefined {
-  const lines = chains.get(FORWARD_CHAIN) ?? [];
-  const first = lines.find((line) => line.endsWith(" -j RETURN"));
-  if (first === undefined) return undefined;
-  const [, mark, mask] = first.match(/ --mark (0x[0-9a-f]+)\/(0x[0-9a-f]+) /) ?? [];
-  const state = lines.findLast((line) => line.includes(" --comment "))?.match(/ --comment (\S+) /)?.[1];
+export function kernelMarks({ chains, hooks }: Pick<KernelState, "chains" | "hooks">): Marks | undefined {
+  const lines = chains.get(FORWARD_CHAIN);
+  if (lines === undefined) return undefined;
+  const state = writtenFor(chains);
+  // The hook first: a chain that judges nobody marks nothing. Either may have been torn out.
+  const found = [...(hooks.get("FORWARD")?.lines ?? []), ...lines].map((line) => line.match(MARK)).find(Boolean);
+  const [, mark, mask] = found ?? [];
   if (mark === undefined || mask === undefined) return { mask: 0, generation: 0, state };
   return { mask: Number(mask), generation: fieldValue(Number(mark), Number(mask)), state };
+}
+
+/** The state that the kernel's rules name, if any. */
+export function writtenFor(chains: KernelState["chains"]): string | undefined {
+  const lines = chains.get(FORWARD_CHAIN) ?? [];
+  return lines.findLast((line) => line.includes(" --comment "))?.match(/ --comment (\S+) /)?.[1];
+}
+
+const MARK = / --(?:set-x)?mark (0x[0-9a-f]+)\/(0x[0-9a-f]+)(?: |$)/;
+
+/** The rules that lead to ours, by the kernel's chain. */
+function hooksOf({ hooks }: Ruleset, marks: Marks): ReadonlyMap<HookPoint, readonly string[]> {
+  return new Map([...hooks].map(([point, rules]) => [point, rules.map((rule) => ruleText(rule, marks))]));
 }
 
 /** The text of every chain. The same object for the same chains and marks: most changes touch no chain. */

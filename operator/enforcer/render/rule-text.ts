@@ -26,6 +26,7 @@ const RANK: Readonly<Record<Match["kind"], number>> = {
   mark: 4,
   bridged: 4,
   "packet type": 4,
+  limit: 4,
   state: 4,
 };
 
@@ -55,18 +56,31 @@ function matchText(match: Match, marks: Marks): string {
     case "tracked":
       return ["-m conntrack", ...trackedText(match)].join(" ");
     case "mark":
-      return `-m connmark --mark ${markText(match.mark, marks)}`;
+      return `-m connmark ${match.not === true ? "! " : ""}--mark ${markText(match.mark, marks)}`;
     case "bridged":
       return "-m physdev --physdev-is-bridged";
     case "packet type":
       return `-m pkttype --pkt-type ${match.type}`;
+    case "limit":
+      return limitText(match.perSecond);
     case "state":
       return marks.state === undefined ? "" : `-m comment --comment ${marks.state}`;
   }
 }
 
+/** Logged packets go here; a number that no other tool is known to take. */
+export const LOG_GROUP = 9475;
+/** Enough for the addresses and ports behind every header that they may have. */
+const LOG_BYTES = 128;
+/** What iptables takes where nothing is said, and then does not print. */
+const USUAL_BURST = 5;
+
+function limitText(perSecond: number): string {
+  return `-m limit --limit ${perSecond}/sec${perSecond === USUAL_BURST ? "" : ` --limit-burst ${perSecond}`}`;
+}
+
 function trackedText({ state, direction }: Extract<Match, { kind: "tracked" }>): readonly string[] {
-  const states = state === undefined ? [] : [state === "! NEW" ? "! --ctstate NEW" : `--ctstate ${state}`];
+  const states = state === undefined ? [] : [state.replace(/^(! )?/, "$1--ctstate ")];
   return direction === undefined ? states : [...states, `--ctdir ${direction}`];
 }
 
@@ -82,5 +96,7 @@ function targetText(target: Target, marks: Marks): string {
       return `-g ${target.chain}`;
     case "mark":
       return `-j CONNMARK --set-xmark ${markText(target.mark, marks)}`;
+    case "log":
+      return `-j NFLOG --nflog-prefix ${target.chain} --nflog-group ${LOG_GROUP} --nflog-size ${LOG_BYTES}`;
   }
 }

@@ -11,6 +11,7 @@ const USES: Readonly<Record<Extension, RegExp>> = {
   physdev: /-m physdev/,
   pkttype: /-m pkttype/,
   sctp: /-m sctp/,
+  log: /-m limit|-j NFLOG/,
 };
 
 /** The kernel of this machine as if it had been built with less: what needs the rest is refused, as it would be. */

@@ -31,7 +31,9 @@ describe("reading a SegmentPolicy", () => {
     { name: "accepts suspend", yaml: "suspend: true", says: /^accepted$/ },
     { name: "accepts kubeAPIServer and nodes", yaml: "tiers: [{name: db, ingress: [{from: [{nodes: {}}]}], egress: [{to: [{kubeAPIServer: {}}, {nodes: {matchLabels: {a: b}}}]}]}]", says: /^accepted$/ },
     { name: "refuses kubeAPIServer as a source", yaml: "tiers: [{name: db, ingress: [{from: [{kubeAPIServer: {}}]}]}]", says: /^Invalid: spec\.tiers\[0\]\.ingress\[0\]\.from\[0\]\.kubeAPIServer: works only under egress/ },
-    { name: "says NotImplemented for Audit", yaml: "mode: Audit", says: /^NotImplemented: spec\.mode: / },
+    { name: "accepts Audit", yaml: "mode: Audit", says: /^accepted$/ },
+    { name: "refuses a mode that is none", yaml: "mode: Dry", says: /^Invalid: spec\.mode: must be one of Enforce, Audit/ },
+    { name: "reads a label of quarantine also where it does nothing", yaml: "mode: Audit, quarantineLabel: a/b/c", says: /^Invalid: spec\.quarantineLabel: / },
     { name: "says NotImplemented for assertions", yaml: "assertions: [{expect: Deny}]", says: /^NotImplemented: spec\.assertions: / },
   ];
   for (const { name, yaml, says } of cases) it(name, () => assert.match(verdict(yaml), says));

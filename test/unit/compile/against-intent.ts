@@ -60,7 +60,8 @@ function nothingKnown({ dns, excludedNamespaces }: World): Facts {
   return { dns: unknown, apiServer: undefined, excludedNamespaces, nodes: () => ({ blocks: undefined }) };
 }
 
-function factsOf(compiler: Compiler, { dns, apiServer, excludedNamespaces, nodes }: World): Facts {
+/** What compile is told of the world. */
+export function factsOf(compiler: Pick<Compiler, "mergeAddresses" | "networkText">, { dns, apiServer, excludedNamespaces, nodes }: World): Facts {
   return {
     dns: { ...dns, unknown: [], stale: [] },
     apiServer: { blocks: apiServer.addresses.map((address) => `${address}/32`), ports: apiServer.ports },

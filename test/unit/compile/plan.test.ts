@@ -10,7 +10,8 @@ import { OWNER, stored } from "./stored.ts";
 
 const spec = (tiers: SegmentPolicySpec["tiers"]): SegmentPolicySpec => ({
   namespaceSelector: { matchLabels: { a: "b" } }, boundary: "Namespace", policyTypes: ["Ingress", "Egress"],
-  defaultDeny: "AllPods", dns: "Deny", quarantine: { key: "q", value: undefined }, suspend: false, tiers,
+  defaultDeny: "AllPods", dns: "Deny", quarantine: { key: "q", value: undefined }, mode: "Enforce",
+  suspend: false, tiers,
 });
 const db = { name: "db", podSelector: { matchLabels: { tier: "db" } }, ingress: [], egress: [] };
 const parts = compile("shop", spec([db]), FACTS);

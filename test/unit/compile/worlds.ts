@@ -70,6 +70,7 @@ export const specs: fc.Arbitrary<SegmentPolicySpec> = fc.record({
   defaultDeny: fc.constantFrom("AllPods" as const, "TierPods" as const),
   dns: fc.constantFrom("Allow" as const, "Deny" as const),
   quarantine: fc.constantFrom(undefined, { key: QUARANTINE, value: undefined }, { key: QUARANTINE, value: "yes" }),
+  mode: fc.constant("Enforce" as const),
   suspend: fc.constant(false),
   tiers: fc.tuple(...TIERS.map(tier)),
 }).map(({ tiers, ...spec }) => ({

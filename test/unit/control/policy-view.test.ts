@@ -55,4 +55,12 @@ describe("policy view", () => {
     view.forget("shop");
     assert.deepEqual([...view.namespacesOf("shop")], []);
   });
+
+  it("knows who has a say in a namespace also where nothing of it is, until that is forgotten", () => {
+    const view = new PolicyView();
+    view.concern("audit", ["ns", "other"]);
+    assert.deepEqual([view.ownersIn("ns"), [...view.namespacesOf("audit")]], [["audit"], ["ns", "other"]]);
+    view.forget("audit");
+    assert.deepEqual([view.ownersIn("ns"), [...view.namespacesOf("audit")]], [[], []]);
+  });
 });

@@ -43,10 +43,14 @@ export class FakeNetfilter implements Netfilter {
       chains: new Map(ours.map(([name, lines]) => [name, [...lines]])),
       hooks: new Map(HOOK_POINTS.map((point) => {
         const rules = chains.get(point) ?? [];
-        const first = rules[0]?.startsWith("-j TW-") === true;
-        return [point, { lines: rules.filter((line) => /-[jg] TW-/.test(line)), first }];
+        const lines = rules.filter((line) => /-[jg] TW-/.test(line));
+        return [point, { lines, first: lines.length > 0 && rules.indexOf(lines.at(-1) ?? "") === lines.length - 1 }];
       })),
     };
+  }
+
+  async reached(): Promise<ReadonlyMap<string, number>> {
+    return new Map();
   }
 
   async restoreSets(text: string): Promise<void> {

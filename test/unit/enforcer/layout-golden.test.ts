@@ -38,10 +38,30 @@ function shop(family: Family): StateDraft {
   };
 }
 
+/** What `web` may send, and anyone may send to `open`, is asked of two policies that are only tried out. */
+function tried(family: Family): StateDraft {
+  const { pods = {}, policies, peers } = shop(family);
+  const { web, open } = pods;
+  if (web === undefined || open === undefined) throw new Error("the shop has no such pods");
+  return {
+    pods: {
+      ...pods,
+      web: { ...web, audits: [{ policy: "plan", tier: "web", egress: ["plan"] }] },
+      open: { ...open, audits: [{ policy: "plan", ingress: ["plan"] }, { policy: "other", tier: "web", ingress: ["none"] }] },
+    },
+    policies: {
+      ...policies,
+      plan: { ingress: [{ peers: ["webs"] }], egress: [{ peers: "any", ports: [{ protocol: "UDP", port: 53 }] }] },
+      none: {},
+    },
+    ...(peers && { peers }),
+  };
+}
+
 const lacks = (...extensions: readonly (typeof EXTENSIONS)[number][]) => ({ lacks: new Set(extensions) });
 
 /** By name of the file that holds the text which makes an empty kernel enforce the shop. */
-const CASES: readonly (readonly [string, Family, Partial<LayoutOptions>])[] = [
+const CASES: readonly (readonly [string, Family, Partial<LayoutOptions>, ((family: Family) => StateDraft)?])[] = [
   ["ipv4", "ipv4", {}],
   ["ipv6", "ipv6", {}],
   ["node-traffic", "ipv4", { nodeTraffic: "Enforce" }],
@@ -55,11 +75,14 @@ const CASES: readonly (readonly [string, Family, Partial<LayoutOptions>])[] = [
   ["without-sets", "ipv4", lacks("set")],
   ["without-sctp", "ipv4", lacks("sctp")],
   ["without-bridge-matches", "ipv4", { ...lacks("physdev", "pkttype"), bridged: true }],
+  ["audit", "ipv4", { nodeTraffic: "Enforce" }, tried],
+  ["audit-ipv6", "ipv6", { establishedFlows: "Keep", ...lacks("log") }, tried],
+  ["log-drops", "ipv4", { logDrops: "All", logPerSecond: 5 }],
   ["without-anything", "ipv6", { ...lacks(...EXTENSIONS), bridged: true }],
 ];
 
 describe("what the kernel is told", () => {
-  for (const [name, family, change] of CASES) {
+  for (const [name, family, change, draft = shop] of CASES) {
     it(name, () => {
       const options = { ...DEFAULT_OPTIONS, ...change };
       const marks = {
@@ -67,7 +90,7 @@ describe("what the kernel is told", () => {
         generation: 1,
         state: options.lacks.has("comment") ? undefined : "s",
       };
-      const { fill, rules } = plan(EMPTY_KERNEL, layout(nodeState(shop(family)), family, options), marks, marks);
+      const { fill, rules } = plan(EMPTY_KERNEL, layout(nodeState(draft(family)), family, options), marks, marks);
       const text = `${fill}${rules}`;
       const file = new URL(`golden/${name}.txt`, import.meta.url);
       if (REWRITE) writeFileSync(file, text);

@@ -30,7 +30,7 @@ describe("how many rules there are", () => {
       const buckets = Math.ceil(pods / 16);
       const used = Math.min(pods, kinds);
       // Of each class: one line for a port, two for blocks, the drop.
-      const skeleton = 3 + 4 + 2 * 4 + 2;
+      const skeleton = 2 + 4 + 2 * 4 + 2;
       // Of each pod: a leaf in each direction, and its way to itself.
       assert.equal(count, skeleton + 2 * buckets + pods * 3 + used * 2 * 4);
       // One union of peers for all, and one set for the block with an exception.

@@ -243,7 +243,6 @@ const FORK_TEXT = `*filter
 -A TW-EST -m connmark --mark 0xffff0000/0xffff0000 -m conntrack --ctdir REPLY -j DROP
 -A TW-EST -m conntrack --ctstate ESTABLISHED --ctdir REPLY -j RETURN
 -A TW-EST -g TW-NEW
--A TW-FWD -m connmark --mark 0x10000/0xffff0000 -j RETURN
 -A TW-FWD -m conntrack ! --ctstate NEW -g TW-EST
 -A TW-FWD -s 10.1.0.0/24 -j TW-E
 -A TW-FWD -d 10.1.0.0/24 -j TW-I
@@ -258,7 +257,8 @@ const FORK_TEXT = `*filter
 -A TW-NEW -d 10.1.0.0/24 -j TW-I
 -A TW-NEW ! -s 10.1.0.0/24 ! -d 10.1.0.0/24 -j RETURN
 -A TW-NEW -j CONNMARK --set-xmark 0x10000/0xffff0000
--I FORWARD 1 -j TW-FWD
+-I FORWARD 1 -m connmark ! --mark 0x10000/0xffff0000 -j TW-FWD
+-I FORWARD 2 -m conntrack --ctstate INVALID,UNTRACKED -j TW-FWD
 COMMIT
 `;
 

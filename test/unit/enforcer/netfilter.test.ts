@@ -41,6 +41,9 @@ describe("what the kernel's tools save", () => {
     assert.deepEqual(parseRules(late).hooks.get("FORWARD"), { lines: ["-j TW-FWD"], first: false });
     const comment = RULES.replace("-A TW-DROP", '-A FORWARD -m comment --comment "as -j TW-FWD does" -j DROP\n-A TW-DROP');
     assert.deepEqual(parseRules(comment).hooks.get("FORWARD"), { lines: ["-j TW-FWD"], first: true });
+    const asking = RULES.replace("-A FORWARD -j TW-FWD", "-A FORWARD -m connmark ! --mark 0x1/0xff -j TW-FWD");
+    const first = { lines: ["-m connmark ! --mark 0x1/0xff -j TW-FWD"], first: true };
+    assert.deepEqual(parseRules(asking).hooks.get("FORWARD"), first);
     assert.deepEqual(parseRules("").hooks.get("FORWARD"), NOTHING);
   });
 
@@ -56,6 +59,7 @@ describe("what the kernel's tools save", () => {
 describe("foreignMarkBits", () => {
   const cases: readonly (readonly [string, number])[] = [
     ["-A TW-NEW -s 10.1.0.0/24 -j CONNMARK --set-xmark 0x10000/0xffff0000", 0],
+    ["-A FORWARD -m connmark ! --mark 0x10000/0xffff0000 -j TW-FWD", 0],
     ["-A FORWARD -m mark --mark 0x4000/0x4000 -j ACCEPT", 0],
     ["-A PREROUTING -j CONNMARK --set-xmark 0x80/0x80", 0x80],
     ["-A PREROUTING -j CONNMARK --set-mark 0x1", 0xffffffff],

@@ -1,6 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../../../operator/kube/clock.ts";
 
+const TURNS = 4;
+
 interface Timer {
   readonly at: number;
   readonly task: () => void;
@@ -34,7 +36,7 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
     for (;;) {
-      await turn();
+      await settled();
       const [next] = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
       if (next === undefined) break;
       this.#timers.delete(next);
@@ -42,6 +44,11 @@ export class VirtualClock implements Clock {
       next.task();
     }
     this.#now = end;
-    await turn();
+    await settled();
   }
+}
+
+/** What was to happen has happened, and what that has asked for in the same turn or the next. */
+async function settled(): Promise<void> {
+  for (let turns = 0; turns < TURNS; turns += 1) await turn();
 }

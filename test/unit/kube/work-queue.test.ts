@@ -48,6 +48,19 @@ describe("work queue: order", () => {
     assert.equal(bench.queue.depth, 0);
   });
 
+  it("leaves time for others though there is more work after each run", async () => {
+    const bench = new Bench();
+    const { queue, log } = bench;
+    // What a watch has read already comes as soon as it is asked for, without a turn in between.
+    for (let count = 0; count < 1_000; count += 1) {
+      queue.add("a");
+      await undefined;
+    }
+    assert.deepEqual(log, []);
+    await bench.clock.advance(0);
+    assert.deepEqual(log, ["a at 0"]);
+  });
+
   it("never runs a key twice at a time, and runs it once more when it was added meanwhile", async () => {
     const bench = new Bench(4);
     bench.workMs = 100;

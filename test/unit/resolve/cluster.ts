@@ -15,14 +15,14 @@ export function pod(id: string, node: string, addresses: readonly string[], labe
   return { namespace: space, name, uid: name, labels, nodeName: node, addresses, ...none, ...rest };
 }
 
-/** As the API server would send it; `segment` makes it one that we generated. */
-export function policy(id: string, spec: object, segment?: string): NetworkPolicy {
+/** As the API server would send it; `segment` makes it one that we generated, or would, for `tier` if it is for one. */
+export function policy(id: string, spec: object, segment?: string, tier?: string): NetworkPolicy {
   const [space, name] = id.split("/");
   return readNetworkPolicy({
     metadata: {
       namespace: space, name, uid: id,
       ...(segment !== undefined && {
-        labels: { "tierwall.io/policy": segment },
+        labels: { "tierwall.io/policy": segment, ...(tier !== undefined && { "tierwall.io/tier": tier }) },
         managedFields: [{ manager: "tierwall", operation: "Apply" }],
       }),
     },

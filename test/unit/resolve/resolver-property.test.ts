@@ -42,6 +42,11 @@ const anyPod = fc.record({
   ...rest, uid: `${space}-${n}-${uid}`, ports: [{ name: "http", protocol: "TCP", port: number }],
 }));
 
+/** What one SegmentPolicy in mode Audit would write: distinct names. */
+const audit = (segment: string) => fc.uniqueArray(
+  fc.tuple(name, name, spec, oneOf(undefined, "web", "db")), { maxLength: 3, selector: ([space, n]) => `${space}/${n}` },
+).map((parts) => parts.map(([space, n, body, tier]) => policy(`${space}/${segment}-${n}`, body, segment, tier)));
+
 /** The object an event is about, and what is done; `undefined` as the action means that it is gone. */
 interface Step {
   readonly key: string;
@@ -69,6 +74,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     key: `generation ${n}`, set: (r: Resolver) => r.setGeneration(n, generation),
       unset: (r: Resolver) => r.setGeneration(n, undefined),
   })),
+  { weight: 2, arbitrary: oneOf("s", "t").chain((n) => audit(n).map((parts) => ({
+    key: `audit ${n}`, set: (r: Resolver) => r.setAudit(n, parts), unset: (r: Resolver) => r.setAudit(n, []),
+  }))) },
   fc.tuple(oneOf("s", "t"), fc.boolean()).map(([n, retired]) => ({
     key: `retired ${n}`, set: (r: Resolver) => r.setRetired(n, retired), unset: (r: Resolver) => r.setRetired(n, false),
   })),

@@ -54,7 +54,7 @@ describe("policy status", () => {
     { name: "is in progress while NetworkPolicies are being written", outcome: { placed: false, namespaces: { matched: 2, applied: 1 } }, expected: ["Ready=False/Progressing", "Accepted=True/Valid", "PoliciesApplied=False/Progressing", "Enforced=False/Progressing", "Reconciling=True/Progressing"] },
     { name: "retries when a namespace refuses", outcome: { placed: false, failures: [{ namespace: "x", message: "quota" }] }, expected: ["Ready=False/WriteFailed", "Accepted=True/Valid", "PoliciesApplied=False/WriteFailed", "Enforced=False/Progressing", "Reconciling=True/ProgressingWithRetry"] },
     { name: "names a NetworkPolicy that is in the way", outcome: { placed: false, conflicts: ["ns/shop-db-1"] }, expected: ["Ready=False/NameConflict", "Accepted=True/Valid", "PoliciesApplied=False/NameConflict", "Enforced=False/Progressing", "Reconciling=True/ProgressingWithRetry", "Warnings=True/NameConflict"] },
-    { name: "is Stalled for a field that is not built yet", given: policy({ mode: "Audit" }), expected: ["Ready=False/NotImplemented", "Accepted=False/NotImplemented", "PoliciesApplied=False/NotImplemented", "Enforced=False/NotImplemented", "Stalled=True/NotImplemented"] },
+    { name: "is Stalled for a field that is not built yet", given: policy({ assertions: [{}] }), expected: ["Ready=False/NotImplemented", "Accepted=False/NotImplemented", "PoliciesApplied=False/NotImplemented", "Enforced=False/NotImplemented", "Stalled=True/NotImplemented"] },
     { name: "warns of a tier without pods and stays Ready", pods: 0, expected: ["Ready=True/Enforced", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=True/Enforced", "Warnings=True/TierWithoutPods"] },
   ];
   const suspended = { suspended: true, placed: false, namespaces: { matched: 2, applied: 1 } };
@@ -63,6 +63,19 @@ describe("policy status", () => {
     { name: "is Stalled while it is suspended and something would have to be written", outcome: suspended, expected: ["Ready=False/Suspended", "Accepted=True/Valid", "PoliciesApplied=False/Suspended", "Enforced=False/Suspended", "Stalled=True/Suspended"] },
     { name: "is Stalled while it is suspended and a name is taken", outcome: { ...suspended, conflicts: ["ns/x"] }, expected: ["Ready=False/Suspended", "Accepted=True/Valid", "PoliciesApplied=False/NameConflict", "Enforced=False/Suspended", "Stalled=True/Suspended", "Warnings=True/NameConflict"] },
     { name: "waits for nodes also while it is suspended", outcome: { suspended: true }, nodes: [node("a", { confirmed: 2 })], expected: ["Ready=False/WaitingForNodes", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/WaitingForNodes", "Reconciling=True/Progressing"] },
+  );
+  const audit = policy({ mode: "Audit" });
+  const leaving = { placed: false, namespaces: { matched: 2, applied: 1 } };
+  cases.push(
+    { name: "Audit: is Ready once every node has confirmed, and says that nothing is enforced", given: audit, expected: ["Ready=True/Auditing", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/Auditing"] },
+    { name: "Audit: is Ready where there are no pods yet", given: audit, nodes: [], expected: ["Ready=True/Auditing", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/Auditing"] },
+    { name: "Audit: waits for a node that has not confirmed", given: audit, nodes: [node("a", { confirmed: 2 })], expected: ["Ready=False/WaitingForNodes", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/WaitingForNodes", "Reconciling=True/Progressing"] },
+    { name: "Audit: is Degraded when a node cannot", given: audit, nodes: [node("a", { confirmed: 3, state: "Failed" })], expected: ["Ready=False/NodesFailing", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/NodesFailing", "Reconciling=True/ProgressingWithRetry", "Degraded=True/NodesFailing"] },
+    { name: "Audit: is in progress while NetworkPolicies are being taken away", given: audit, outcome: leaving, expected: ["Ready=False/Progressing", "Accepted=True/Valid", "PoliciesApplied=False/Progressing", "Enforced=False/Progressing", "Reconciling=True/Progressing"] },
+    { name: "Audit: is Stalled where enforcement is left to the CNI", given: audit, nodes: "unmanaged", expected: ["Ready=False/AuditNeedsEnforcer", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=Unknown/NotManaged", "Stalled=True/AuditNeedsEnforcer"] },
+    { name: "Audit: but takes away first what there is", given: audit, nodes: "unmanaged", outcome: leaving, expected: ["Ready=False/Progressing", "Accepted=True/Valid", "PoliciesApplied=False/Progressing", "Enforced=Unknown/NotManaged", "Reconciling=True/Progressing"] },
+    { name: "Audit: is Ready and Suspended where nothing would be written", given: audit, outcome: { suspended: true }, expected: ["Ready=True/Suspended", "Accepted=True/Valid", "PoliciesApplied=True/Applied", "Enforced=False/Auditing"] },
+    { name: "Audit: is Stalled while it is suspended and NetworkPolicies are left", given: audit, outcome: suspended, expected: ["Ready=False/Suspended", "Accepted=True/Valid", "PoliciesApplied=False/Suspended", "Enforced=False/Suspended", "Stalled=True/Suspended"] },
   );
   for (const { name, given = policy({}), outcome: change = {}, nodes = good, pods = 1, expected } of cases) {
     it(name, () => {
@@ -77,6 +90,13 @@ describe("policy status", () => {
     const status = policyStatus(policy({}), { outcome, enforcement: judge(good), ...look(1) }, now);
     assert.equal(status.conditions[0]?.message, "10 policies in 2 namespaces, enforced on 2 of 2 nodes");
     assert.equal(status.nodes?.summary, "2/2");
+  });
+
+  it("says of an audit what is asked where, and that nothing is enforced", () => {
+    const of = (nodes: readonly NodeEvidence[]) => policyStatus(policy({ mode: "Audit" }), { outcome, enforcement: judge(nodes), ...look(1) }, now).conditions[0]?.message;
+    assert.equal(of([...good, node("c", { confirmed: 3 })]), "would-be rules of 2 namespaces audited on 3 of 3 nodes; nothing is enforced");
+    assert.equal(of([...good, node("c", { ready: false })]), "would-be rules of 2 namespaces audited on 2 of 3 nodes, 1 node unreachable; nothing is enforced");
+    assert.equal(of([]), "would-be rules of 2 namespaces, no pods yet; nothing is enforced");
   });
 
   it("moves lastTransitionTime only with the status of the condition", () => {

@@ -5,7 +5,7 @@ import type { PodUid, PolicyId } from "../../../operator/api/node-state.ts";
 import { BatchAssembler, RefusedBatch } from "../../../operator/stream/batch.ts";
 import { deltaMessages, snapshotMessages } from "../../../operator/stream/codec.ts";
 import type { StreamMessage } from "../../../operator/stream/wire.ts";
-import { CLIENTS, DB, EMPTY, WEB, addresses, peersDelta, pod, policy, setOf, stateOf } from "./fixture.ts";
+import { CLIENTS, DB, EMPTY, WEB, addresses, audited, peersDelta, pod, policy, setOf, stateOf } from "./fixture.ts";
 
 const hello: StreamMessage = { type: "hello", protocol: 1, version: "1", node: "node-a", settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 1, streamSilenceMs: 1 }, podCIDRs: [] };
 const revision = (number: number): StreamMessage => ({ type: "revision", revision: number, versions: { pods: "9" }, complete: true });
@@ -80,6 +80,7 @@ describe("batch assembler", () => {
     { name: "a policy whose set is of another kind", messages: after({ type: "policy", id: WEB, policy: { ...policy, egress: [{ peers: "any", ports: [], endpoints: [CLIENTS] }] } }, revision(2)), says: /of kind endpoint, but it is of kind address/ },
     { name: "a pod whose policy is gone", messages: after({ type: "policy", id: WEB, policy: null }, revision(2)), says: /pod shop\/db refers to policy shop\/web, which is unknown/ },
     { name: "a pod of an unknown policy", messages: after({ type: "pod", uid: "u" as PodUid, pod: { ...pod, uid: "u" as PodUid, egress: ["shop/x" as PolicyId] } }, revision(2)), says: /refers to policy shop\/x/ },
+    { name: "an audit by an unknown policy", messages: after({ type: "pod", uid: audited.uid, pod: { ...audited, audits: [{ policy: "next", tier: "", ingress: [], egress: ["audit:shop/x" as PolicyId] }] } }, revision(2)), says: /refers to policy audit:shop\/x, which is unknown/ },
   ];
   for (const { name, messages, says } of refusals) {
     it(`refuses ${name}`, () => assert.throws(() => feed(messages), (error) => error instanceof RefusedBatch && says.test(error.message)));

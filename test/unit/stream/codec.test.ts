@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
 import { deltaMessages, messageLine, parseMessage, snapshotMessages } from "../../../operator/stream/codec.ts";
 import { LineSplitter } from "../../../operator/stream/line-splitter.ts";
-import { CLIENTS, DB, WEB, addresses, peersDelta, setOf, stateOf } from "./fixture.ts";
+import { CLIENTS, DB, WEB, addresses, audited, peersDelta, setOf, stateOf } from "./fixture.ts";
 
 describe("codec", () => {
   it("reads back what it writes", () => {
@@ -14,6 +14,7 @@ describe("codec", () => {
       ...snapshotMessages(stateOf(setOf("10.0.0.1", "fd00::1"))),
       ...snapshotMessages(stateOf(endpoints)),
       ...deltaMessages(gone),
+      { type: "pod", uid: audited.uid, pod: audited } as const,
       { type: "revision", revision: 7, versions: { pods: "123" }, complete: true } as const,
       { type: "heartbeat" } as const,
       { type: "retire" } as const,
@@ -28,6 +29,11 @@ describe("codec", () => {
     assert.deepEqual(sizes([]), [0]);
   });
 
+  it("says nothing of audits where there are none: enforcers that do not know them go on", () => {
+    for (const message of snapshotMessages(stateOf(setOf()))) assert.doesNotMatch(messageLine(message), /audit/);
+  });
+
+  const podLine = (audits: unknown) => JSON.stringify({ type: "pod", uid: audited.uid, pod: { ...audited, audits } });
   const bad: readonly { name: string; line: string; says: RegExp }[] = [
     { name: "no JSON", line: "{", says: /not a line of JSON: "\{"/ },
     { name: "no object", line: "[]", says: /must be an object/ },
@@ -44,6 +50,8 @@ describe("codec", () => {
     { name: "a block too long", line: `{"type":"policy","id":"a/b","policy":{"id":"a/b","ingress":[{"peers":{"sets":[],"blocks":[{"cidr":"10.0.0.0/33"}]},"ports":"any","endpoints":[]}],"egress":[]}}`, says: /cidr: must be a network/ },
     { name: "an incomplete revision", line: `{"type":"revision","revision":1,"versions":{},"complete":false}`, says: /^complete: must be true/ },
     { name: "a version that is no number", line: `{"type":"revision","revision":1,"versions":{"pods":"x"},"complete":true}`, says: /^versions\.pods: / },
+    { name: "an audit without a tier", line: podLine([{ policy: "next", ingress: [], egress: [] }]), says: /^pod\.audits\[0\]\.tier: / },
+    { name: "an unknown field of an audit", line: podLine([{ policy: "next", tier: "", ingress: [], egress: [], drop: true }]), says: /^pod\.audits\[0\]\.drop: unknown field/ },
     { name: "no protocol", line: `{"type":"hello","version":"1","node":"n","settings":{}}`, says: /^protocol: / },
   ];
   for (const { name, line, says } of bad) it(`refuses ${name}`, () => assert.throws(() => parseMessage(line), { message: says }));

@@ -27,6 +27,14 @@ export const pod: LocalPod = {
   egress: [],
 };
 
+/** Open as before; SegmentPolicy `next` would isolate it for ingress. */
+export const audited: LocalPod = {
+  ...pod,
+  uid: "uid-audited" as PodUid,
+  addresses: ["10.2.0.2"],
+  audits: [{ policy: "next", tier: "db", ingress: [WEB], egress: [] }],
+};
+
 export function setOf(...members: readonly string[]): PeerSet {
   return { kind: "address", members: new Set(members) };
 }

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { readSegmentPolicy } from "../../../operator/api/segment-policy-parser.ts";
+import type { SegmentPolicy, SegmentPolicyStatus } from "../../../operator/api/segment-policy.ts";
+import type { Surveyed } from "../../../operator/control/segment-surveyor.ts";
+import { StatusReconciler } from "../../../operator/control/status-reconciler.ts";
+import type { Outcome } from "../../../operator/status/policy-status.ts";
+
+const NOTHING_SEEN: Surveyed = {
+  survey: {
+    tiers: [], untieredPods: 0, quarantinedPods: 0, widenedBy: [], stillTalking: [], ownPods: [],
+  },
+  unreadable: [], addressless: [], againAfterMs: undefined,
+};
+
+function policy(uid: string, generation = 1): SegmentPolicy {
+  return readSegmentPolicy({
+    metadata: { name: "shop", uid, generation },
+    spec: { namespaceSelector: { matchLabels: { segment: "shop" } } },
+    status: { observedGeneration: -1 },
+  });
+}
+
+function outcome(changes: Partial<Outcome> = {}): Outcome {
+  return {
+    generation: 1, namespaces: { matched: 1, applied: 1 }, networkPolicies: 2, suspended: false, placed: true,
+    conflicts: [], failures: [], unknownFacts: [], staleFacts: [], tooManyNodeAddresses: [], disagreements: [],
+    ...changes,
+  };
+}
+
+/** The watch has shown `first`, and enforcement is left to the CNI. Writes are kept, and take `writeMs`. */
+function scene(first: SegmentPolicy, writeMs = 0) {
+  let now = Date.UTC(2030, 0, 1);
+  const shown = new Map([["shop", first]]);
+  const written: { readonly uid: string; readonly at: number; readonly status: SegmentPolicyStatus }[] = [];
+  const reconciler = new StatusReconciler({
+    sources: {
+      segmentPolicies: shown, nodes: new Map(), segmentNodes: new Map(),
+      expectedConfirmations: () => new Map(), survey: () => NOTHING_SEEN, managed: () => false,
+    },
+    sink: {
+      write: async ({ metadata: { uid } }, status) => {
+        now += writeMs;
+        written.push({ uid, at: now, status });
+      },
+      changed: () => undefined,
+    },
+    grace: { newcomerMs: 30_000, newNodeMs: 300_000 },
+    now: () => now,
+  });
+  /** As the queue does: again when it says so. */
+  const run = async (ms: number) => {
+    const end = now + ms;
+    while (now <= end) now += await reconciler.reconcile("shop") ?? Infinity;
+    now = Math.min(now, end);
+  };
+  return { reconciler, shown, written, run, wait: (ms: number) => void (now += ms), time: () => now };
+}
+
+describe("the status of a SegmentPolicy", () => {
+  it("is written once while nothing changes", async () => {
+    const { reconciler, written, run } = scene(policy("a"));
+    reconciler.setOutcome("shop", outcome());
+    await run(100_000);
+    assert.equal(written.length, 1);
+  });
+
+  it("of an object that was deleted and made anew is written, though it says the same", async () => {
+    const { reconciler, shown, written, wait } = scene(policy("a"));
+    reconciler.setOutcome("shop", outcome());
+    await reconciler.reconcile("shop");
+    wait(10_000);
+    shown.set("shop", policy("b"));
+    reconciler.setOutcome("shop", outcome());
+    await reconciler.reconcile("shop");
+    assert.deepEqual(written.map(({ uid }) => uid), ["a", "b"]);
+    const [before, after] = written.map(({ status }) => status.conditions[0]?.lastTransitionTime ?? "");
+    assert.ok((after ?? "") > (before ?? ""), "the new object has a history of its own");
+  });
+
+  it("says nothing of a new object from what was done for the old one", async () => {
+    const { reconciler, shown, written } = scene(policy("a"));
+    reconciler.setOutcome("shop", outcome());
+    shown.set("shop", policy("b"));
+    assert.equal(await reconciler.reconcile("shop"), undefined);
+    assert.deepEqual(written, []);
+  });
+
+  it("is a second apart from the one before, counted from that one's answer", async () => {
+    const { reconciler, written, run, time } = scene(policy("a"), 700);
+    reconciler.setOutcome("shop", outcome());
+    await reconciler.reconcile("shop");
+    const answered = time();
+    reconciler.setOutcome("shop", outcome({ networkPolicies: 3 }));
+    await run(5_000);
+    const sent = (written[1]?.at ?? 0) - 700;
+    assert.equal(sent - answered, 1_000);
+  });
+});
