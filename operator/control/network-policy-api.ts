@@ -51,7 +51,8 @@ export class NetworkPolicyApi implements NetworkPolicyWriter {
   }
 
   async remove(namespace: string, name: string, uid: string): Promise<void> {
-    const send = () => deleteObject(this.#client, NETWORK_POLICIES, { namespace, name }, uid, { timeoutMs: TIMEOUT_MS });
+    const limits = { timeoutMs: TIMEOUT_MS };
+    const send = () => deleteObject(this.#client, NETWORK_POLICIES, { namespace, name }, uid, limits);
     await this.#overdue.write(namespace, send);
   }
 }

@@ -64,6 +64,8 @@ export class FamilyFirewall {
   #cutAt = -Infinity;
   #leaversDue: number | undefined;
   readonly #names = new StateNames();
+  /** A look at the kernel that found all as it should be. */
+  #sound: { readonly kernel: KernelState; readonly state: NodeState; readonly layout: Layout; readonly applied: FamilyApplied } | undefined;
   /**
    * A generation that no connection carries, looked for while nothing else is to be done: the search takes up to a
    * second on a busy node. `undefined` in the end = it could not be found out.
@@ -115,6 +117,13 @@ export class FamilyFirewall {
     // After a start, a failure, or for a check: what is found to differ then is a repair, and may have let anyone in.
     const repair = this.#kernel === undefined;
     const current = this.#kernel ?? (await this.#netfilter.read(this.family, signal));
+    // Most checks find what the one before found.
+    const sound = this.#sound;
+    const settled = this.#due === false && this.#leaversDue === undefined && moved.length === 0;
+    if (repair && settled && sound?.kernel === current && sound.state === state && sound.layout === this.#layout) {
+      this.#kernel = current;
+      return sound.applied;
+    }
     if (this.#marks === undefined) throw new Error("apply before prepare");
     const marks = this.#marks;
     const meant = this.#layout.of(state);
@@ -142,7 +151,9 @@ export class FamilyFirewall {
     if (next.mask !== 0) this.#reserve ??= this.#freeGeneration(next, signal).catch(() => undefined);
     const wrote = narrower || !inForce(steps);
     if (wrote) this.#unnamed = { meant, ruleset };
-    return { wrote, ...count(ruleset), leaversDue: this.#leaversDue };
+    const applied = { wrote, ...count(ruleset), leaversDue: this.#leaversDue };
+    this.#sound = wrote ? undefined : { kernel: current, state, layout: this.#layout, applied };
+    return applied;
   }
 
   #mayCutLeavers(): boolean {

@@ -20,9 +20,14 @@ const BACKENDS: readonly Backend[] = ["nft", "legacy"];
 /** iptables waits this long for the lock of others: kube-proxy holds it for up to seconds on a large cluster. */
 const LOCK_SECONDS = "5";
 
+/** What `iptables-save` prints of the time, and of packets that have passed. */
+const CHANGES = /^#.*$| \[\d+:\d+\]$/gm;
+
 /** The kernel by its own tools, one process a request, in the network namespace of this process. */
 export class CommandNetfilter implements Netfilter {
   readonly backend: Backend;
+  readonly #known = new Map<Family, { readonly texts: readonly [string, string]; readonly state: KernelState }>();
+  #saving: Promise<string> | undefined;
 
   constructor(backend: Backend) {
     this.backend = backend;
@@ -30,15 +35,25 @@ export class CommandNetfilter implements Netfilter {
 
   async read(family: Family, signal: AbortSignal): Promise<KernelState> {
     const save = this.#iptables(family, "save", this.backend);
-    const [rules, sets] = await Promise.all([
-      runTool(save, ["-t", "filter"], "", signal),
-      runTool(IPSET, ["save"], "", signal).catch(noSets),
-    ]);
+    const [rules, sets] = await Promise.all([runTool(save, ["-t", "filter"], "", signal), this.#saveSets(signal)]);
     // Said with exit status 0: a rule that iptables cannot express hides the table's other rules from us.
     if (rules.stdout.includes("is incompatible")) {
       throw new NetfilterError("ApplyFailed", `${save.program}: ${rules.stdout.trim().slice(0, 200)}`);
     }
-    return { ...parseRules(rules.stdout), sets: parseSets(sets.stdout, family) };
+    const texts = [rules.stdout.replaceAll(CHANGES, ""), sets] as const;
+    const known = this.#known.get(family);
+    if (known?.texts[0] === texts[0] && known.texts[1] === texts[1]) return known.state;
+    const state = { ...parseRules(rules.stdout), sets: parseSets(sets, family) };
+    this.#known.set(family, { texts, state });
+    return state;
+  }
+
+  /** The sets of both families come together: who asks in the same moment gets the same answer. */
+  #saveSets(signal: AbortSignal): Promise<string> {
+    const saving = this.#saving ?? runTool(IPSET, ["save"], "", signal).catch(noSets).then(({ stdout }) => stdout);
+    this.#saving = saving;
+    queueMicrotask(() => (this.#saving = undefined));
+    return saving;
   }
 
   async leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">> {

@@ -5,7 +5,7 @@ import type { KernelState } from "../render/kernel-state.ts";
 /** What the enforcer needs of the kernel. */
 export interface Netfilter {
   readonly backend: Backend;
-  /** Our chains and sets of one family. @throws NetfilterError */
+  /** Our chains and sets of one family; the same object as before if nothing has changed. @throws NetfilterError */
   read(family: Family, signal: AbortSignal): Promise<KernelState>;
   /** Like `read`, without sets and without making the kernel load what it does not use. @throws NetfilterError */
   leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">>;

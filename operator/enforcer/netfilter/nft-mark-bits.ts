@@ -20,11 +20,19 @@ export function nftMarkBits(listed: string): number {
 }
 
 function lineBits(line: string): number {
-  // `ct mark set ct mark and 0xff or 0x100`: what is kept by the mask and not set stays as it was.
-  const [, kept, set] = line.match(/ct mark set ct mark (?:and|&) (0x[0-9a-f]+)(?: (?:or|\|) (0x[0-9a-f]+))?/) ?? [];
-  if (kept !== undefined) return (~Number(kept) | Number(set ?? 0)) >>> 0;
-  const [, added] = line.match(/ct mark set ct mark (?:or|\|) (0x[0-9a-f]+)/) ?? [];
-  if (added !== undefined) return Number(added);
-  const [, mask] = line.match(/ct mark (?:and|&) (0x[0-9a-f]+) (?:==|!=)/) ?? [];
+  const [, changes] = line.match(CHANGES) ?? [];
+  if (changes !== undefined) return changes.matchAll(CHANGE).reduce((bits, each) => bits | changedBits(each), 0);
+  const [, copied] = line.match(/meta mark set ct mark (?:and|&) (0x[0-9a-f]+)/) ?? [];
+  const [, matched] = line.match(/ct mark (?:and|&) (0x[0-9a-f]+) (?:==|!=)/) ?? [];
+  const mask = copied ?? matched;
   return mask === undefined || / ct mark set /.test(line) ? ALL : Number(mask);
+}
+
+/** `ct mark set ct mark and 0xff or 0x100`. iptables-nft's `--set-xmark 0x100/0xff00` is `xor 0x100 and 0xffff00ff`. */
+const CHANGES = /ct mark set ct mark((?: (?:and|or|xor|[&|^]) 0x[0-9a-f]+\b)+)(?! (?:and|or|xor|[&|^]) )/;
+const CHANGE = / (and|or|xor|[&|^]) (0x[0-9a-f]+)/g;
+
+/** What a mask keeps, and what is not set, stays as it was. */
+function changedBits([, verb, operand]: readonly string[]): number {
+  return verb === "and" || verb === "&" ? ~Number(operand) : Number(operand);
 }

@@ -32,14 +32,14 @@ export function enforcerObjects(node: string): readonly Manifest[] {
   ];
 }
 
-/** Writes its SegmentNode as the enforcer on `node` does. */
+/** Writes its SegmentNode as the enforcer on `node` does, which holds `state`. */
 export async function report(
-  installation: Installation, node: string, standing: NodeReport["standing"],
+  installation: Installation, node: string, standing: NodeReport["standing"], state?: NodeState,
 ): Promise<void> {
   const { url, directory } = installation.plane;
   const tokenFile = await token(installation, node);
   const writer = new SegmentNodeWriter({ server: url, caFile: join(directory, "ca.crt"), tokenFile }, node);
-  const status = segmentNodeStatus({ ...NOTHING, standing }, undefined, "test", "2026-01-01T00:00:00Z");
+  const status = segmentNodeStatus({ ...NOTHING, standing, state }, undefined, "test", "2026-01-01T00:00:00Z");
   await writer.write(status, AbortSignal.timeout(10_000)).finally(() => writer.close());
 }
 
@@ -47,6 +47,8 @@ export async function report(
 export interface Told {
   /** Its whole state after the last batch. */
   readonly state: NodeState | undefined;
+  /** After each batch so far. */
+  readonly states: readonly NodeState[];
   readonly retired: boolean;
 }
 
@@ -62,22 +64,22 @@ export async function untilTold<T>(
   const caFile = join(installation.plane.directory, "stream-ca.crt");
   await writeFile(caFile, bundle);
   const stop = new AbortController();
-  let told: Told = { state: undefined, retired: false };
-  const states: string[] = [];
+  let told: Told = { state: undefined, states: [], retired: false };
+  const words: string[] = [];
   const running = new StreamClient({
     node, caFile, host: "127.0.0.1", port: operator.streamPort, serverName: `tierwall-operator.${NAMESPACE}.svc`,
     tokenFile: await token(installation, node, "tierwall-operator"),
     onHello: () => undefined,
-    onBatch: ({ state }) => void (told = { ...told, state }),
+    onBatch: ({ state }) => void (told = { ...told, state, states: [...told.states, state] }),
     onRetire: () => void (told = { ...told, retired: true }),
-    onState: (state, message) => void states.push(`${state} ${message}`),
+    onState: (state, message) => void words.push(`${state} ${message}`),
     sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     monotonic: () => performance.now(), random: () => 0.1,
   }).run(stop.signal);
   try {
     return await waitFor(`node ${node} is told what it waits for`, async () => {
       const found = wanted(told);
-      if (found === undefined) throw new Error(states.join("; "));
+      if (found === undefined) throw new Error(words.join("; "));
       return found;
     }, { timeoutMs: 10_000 });
   } finally {

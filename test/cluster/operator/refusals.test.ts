@@ -21,19 +21,20 @@ describe("the operator: what it refuses", function () {
   after(() => installation?.stop());
 
   describe("a field that is not implemented yet", () => {
+    const assertions = [{ from: [{ tier: "web" }], to: [{ tier: "db" }], expect: "Allow" }];
     const stalled = async (name: string): Promise<void> => {
       const { status: { conditions = [] } } = await installation.until(name, "Accepted", "False");
       const of = (type: string) => conditions.find((condition) => condition.type === type);
       assert.deepEqual([of("Stalled")?.status, of("Stalled")?.reason], ["True", "NotImplemented"]);
       assert.deepEqual([of("Ready")?.status, of("Ready")?.reason], ["False", "NotImplemented"]);
-      assert.match(of("Accepted")?.message ?? "", /^spec\.mode: .*not implemented/);
+      assert.match(of("Accepted")?.message ?? "", /^spec\.assertions: .*not implemented/);
     };
 
     it("stalls the policy, and nothing of it is written", async () => {
-      await installation.apply(namespace("auditing", "auditing"), segmentPolicy("auditing", { mode: "Audit" }));
-      await stalled("auditing");
+      await installation.apply(namespace("asserting", "asserting"), segmentPolicy("asserting", { assertions }));
+      await stalled("asserting");
       await calm();
-      assert.deepEqual(await installation.networkPolicies("auditing"), []);
+      assert.deepEqual(await installation.networkPolicies("asserting"), []);
     });
 
     it("in an edit leaves in force what was", async () => {
@@ -41,22 +42,22 @@ describe("the operator: what it refuses", function () {
       await installation.until("live", "Ready", "True");
       const before = await installation.networkPolicies("live");
       assert.equal(before.length, 4);
-      await installation.apply(segmentPolicy("live", { mode: "Audit", defaultDeny: "TierPods" }));
+      await installation.apply(segmentPolicy("live", { assertions, defaultDeny: "TierPods" }));
       await stalled("live");
       await calm();
       assert.deepEqual(await installation.networkPolicies("live"), before);
     });
 
     it("taken back, lets the policy go on", async () => {
-      await installation.apply(segmentPolicy("live", { defaultDeny: "TierPods" }), segmentPolicy("auditing"));
+      await installation.apply(segmentPolicy("live", { defaultDeny: "TierPods" }), segmentPolicy("asserting"));
       await installation.until("live", "Ready", "True");
-      await installation.until("auditing", "Ready", "True");
+      await installation.until("asserting", "Ready", "True");
       assert.equal((await installation.networkPolicies("live")).length, 3);
-      assert.equal((await installation.networkPolicies("auditing")).length, 4);
+      assert.equal((await installation.networkPolicies("asserting")).length, 4);
     });
 
     it("does not keep a policy from being deleted", async () => {
-      await installation.apply(segmentPolicy("live", { mode: "Audit" }));
+      await installation.apply(segmentPolicy("live", { assertions }));
       await stalled("live");
       await installation.kubectl("delete", "segpol", "live");
       await installation.untilNamed("live", []);

@@ -60,8 +60,9 @@ export function assertStatusContract({ metadata, status }: ShownPolicy, previous
   const { deletionTimestamp: _, ...alive } = metadata;
   const seen = { metadata: { ...alive, generation: observedGeneration }, status };
   assert.equal(kstatus(seen), expected, `tools take it for something else: ${text}`);
-  // Only a change of the spec helps: it is refused, or it says itself that nothing is to be done.
-  const stuck = byType.get("Accepted")?.status === "False" || byType.get("Stalled")?.reason === "Suspended";
+  // Only a change of the spec helps: it is refused, it says itself that nothing is to be done, or nobody can do it.
+  const given = byType.get("Stalled")?.reason ?? "";
+  const stuck = byType.get("Accepted")?.status === "False" || ["Suspended", "AuditNeedsEnforcer"].includes(given);
   assert.equal(byType.has("Stalled"), stuck, `Stalled for what may mend itself, or the other way round: ${text}`);
   const earlierGeneration = previous?.status.observedGeneration ?? -1;
   assert.ok(observedGeneration >= earlierGeneration, `an older generation than before: ${text}`);
