@@ -59,22 +59,27 @@ async function bundles(warn: (line: string) => void): Promise<{ from: string; to
       warn(`${source} does not exist: the image goes without ${bundle}`);
       continue;
     }
-    const { outputFiles } = await build({
-      entryPoints: [join(projectRoot, source)], absWorkingDir: projectRoot,
-      bundle: true, platform: "node", target: "node24", format: "esm", write: false, logLevel: "silent",
-      // CommonJS dependencies ask for `require`, which an ES module does not have.
-      banner: { js: "import { createRequire as makeRequire } from \"node:module\"; "
-        + "const require = makeRequire(import.meta.url);" },
-    });
-    const text = outputFiles[0]?.contents ?? new Uint8Array();
-    const key = createHash("sha256").update(text).digest("hex").slice(0, 12);
-    const directory = await cached("bundle", key, (temporary) => writeFile(join(temporary, bundle), text));
-    files.push({ from: join(directory, bundle), to: `app/${bundle}`, mode: 0o644 });
+    files.push({ from: await bundleFile(source, bundle), to: `app/${bundle}`, mode: 0o644 });
   }
   const beside = besideBundles.map((path) => {
     return { from: join(projectRoot, path), to: `app/${basename(path)}`, mode: 0o644 };
   });
   return [...files, ...beside];
+}
+
+/** An entry point with all that it imports, in one file of this name. */
+export async function bundleFile(source: string, bundle: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(projectRoot, source)], absWorkingDir: projectRoot,
+    bundle: true, platform: "node", target: "node24", format: "esm", write: false, logLevel: "silent",
+    // CommonJS dependencies ask for `require`, which an ES module does not have.
+    banner: { js: "import { createRequire as makeRequire } from \"node:module\"; "
+      + "const require = makeRequire(import.meta.url);" },
+  });
+  const text = outputFiles[0]?.contents ?? new Uint8Array();
+  const key = createHash("sha256").update(text).digest("hex").slice(0, 12);
+  const directory = await cached("bundle", key, (temporary) => writeFile(join(temporary, bundle), text));
+  return join(directory, bundle);
 }
 
 async function layerOf(

@@ -99,7 +99,8 @@ export class EnforcedNode {
     });
   }
 
-  start(): void {
+  /** @param program what Node runs, with its own options before it */
+  start(program: readonly string[] = [ENFORCER]): void {
     const at = (name: string): string => join(this.#directory, name);
     const args = [
       "--node=node-1",
@@ -114,11 +115,18 @@ export class EnforcedNode {
       `--metrics-port=${METRICS_PORT}`,
     ];
     const inNode = ["netns", "exec", this.network.namespace("node"), process.execPath];
-    const child = spawn("ip", [...inNode, ENFORCER, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn("ip", [...inNode, ...program, ...args], { stdio: ["ignore", "pipe", "inherit"] });
     const log: LogLine[] = [];
     createInterface({ input: child.stdout }).on("line", (line) => log.push(JSON.parse(line) as LogLine));
     this.log = log;
     this.#enforcer = child;
+  }
+
+  /** Of the enforcer that runs now. */
+  get pid(): number {
+    const pid = this.#enforcer?.pid;
+    assert.ok(pid !== undefined, "no enforcer runs");
+    return pid;
   }
 
   async kill(signal: NodeJS.Signals): Promise<void> {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type {
   GenerationMark, LocalPod, NodeState, PeerSet, PeerSetId, PodUid, PolicyId, ResolvedPeers, ResolvedPolicy,
-  ResolvedRule,
+  PodAudit, ResolvedRule,
 } from "../../../operator/api/node-state.ts";
 
 const ADDRESSES = ["10.1.0.1", "10.1.0.2", "192.0.2.7", "fd00::1", "fd00::2"] as const;
@@ -45,7 +45,10 @@ function policyOf(id: PolicyId): fc.Arbitrary<ResolvedPolicy> {
   });
 }
 
-const pod: fc.Arbitrary<LocalPod> = record({
+const audit: fc.Arbitrary<PodAudit> = record({
+  policy: name, tier: name, ingress: fc.subarray(POLICIES), egress: fc.subarray(POLICIES),
+});
+const pod: fc.Arbitrary<LocalPod> = fc.record({
   uid: name.map((uid) => uid as PodUid),
   namespace: name,
   name,
@@ -53,7 +56,8 @@ const pod: fc.Arbitrary<LocalPod> = record({
   ports: fc.array(record({ name, protocol, port }), { maxLength: 2 }),
   ingress: fc.subarray(POLICIES),
   egress: fc.subarray(POLICIES),
-});
+  audits: fc.array(audit, { maxLength: 2 }),
+}, { requiredKeys: ["uid", "namespace", "name", "addresses", "ports", "ingress", "egress"], noNullPrototype: true });
 const mark: fc.Arbitrary<GenerationMark> = record({ generation: fc.nat(), revision: name });
 
 function setOf(kind: PeerSet["kind"], member: fc.Arbitrary<string>, maxLength: number): fc.Arbitrary<PeerSet> {

@@ -14,14 +14,22 @@ export function passes(kernel: KernelState, packet: Packet): boolean {
   return walk("TW-NEW", kernel, packet) === "return";
 }
 
-function walk(chain: string, kernel: KernelState, packet: Packet): "return" | "drop" {
+/** The chains that such a packet passes, in order. */
+export function passed(kernel: KernelState, packet: Packet): readonly string[] {
+  const seen: string[] = [];
+  walk("TW-NEW", kernel, packet, seen);
+  return seen;
+}
+
+function walk(chain: string, kernel: KernelState, packet: Packet, seen: string[] = []): "return" | "drop" {
+  seen.push(chain);
   for (const line of kernel.chains.get(chain) ?? []) {
     if (!matches(line, kernel, packet)) continue;
     const [, verb = "", target = ""] = line.match(/-([jg]) (\S+)/) ?? [];
-    if (target === "CONNMARK") continue;
+    if (target === "CONNMARK" || target === "NFLOG") continue;
     if (target === "RETURN") return "return";
     if (target === "DROP") return "drop";
-    const verdict = walk(target, kernel, packet);
+    const verdict = walk(target, kernel, packet, seen);
     // A jump comes back here, a goto to whoever called us.
     if (verb === "g" || verdict === "drop") return verdict;
   }

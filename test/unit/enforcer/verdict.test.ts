@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { LocalPod, NodeState, ResolvedRule } from "../../../operator/api/node-state.ts";
+import type { LocalPod, NodeState, PolicyId, ResolvedRule } from "../../../operator/api/node-state.ts";
 import { canonicalAddress } from "../../../operator/api/address.ts";
 import { allowsFlow } from "../../../operator/enforcer/layout/flow-verdict.ts";
+import { recordChain } from "../../../operator/enforcer/layout/audits.ts";
 import { layout } from "../../../operator/enforcer/layout/layout.ts";
 import type { LayoutOptions } from "../../../operator/enforcer/layout/options.ts";
 import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
@@ -11,7 +12,7 @@ import { plan } from "../../../operator/enforcer/render/plan.ts";
 import type { PolicyDraft, RuleDraft, StateDraft } from "../../packets/enforcer-state.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 import type { Packet } from "./packet-walk.ts";
-import { inside, passes } from "./packet-walk.ts";
+import { inside, passed, passes } from "./packet-walk.ts";
 import { runs } from "../runs.ts";
 
 const LOCAL = ["10.1.0.2", "10.1.0.3", "10.1.0.40", "10.9.0.1"] as const;
@@ -25,14 +26,36 @@ function allowed(state: NodeState, packet: Packet): boolean {
     return state.pods.values().find(({ addresses }) => addresses.includes(address));
   };
   const [client, server] = [pod(packet.source), pod(packet.destination)];
-  const rules = (direction: "ingress" | "egress", of: LocalPod): readonly ResolvedRule[] => {
-    return of[direction].flatMap((id) => state.policies.get(id)?.[direction] ?? []);
+  const open = (direction: "ingress" | "egress", of: LocalPod | undefined): boolean => {
+    return of === undefined || of[direction].length === 0 || anyAllows(of[direction], direction, state, packet);
   };
-  const open = (direction: "ingress" | "egress", of: LocalPod | undefined, other: string): boolean => {
-    if (of === undefined || of[direction].length === 0) return true;
-    return rules(direction, of).some((rule) => allows(rule, state, packet, other, server));
-  };
-  return open("egress", client, packet.destination) && open("ingress", server, packet.source);
+  return open("egress", client) && open("ingress", server);
+}
+
+/** The record chains of audits that would not allow what is allowed now. */
+function recorded(state: NodeState, packet: Packet): readonly string[] {
+  if (packet.source === packet.destination || !allowed(state, packet)) return [];
+  const ends = { egress: packet.source, ingress: packet.destination } as const;
+  return (["egress", "ingress"] as const).flatMap((direction) => {
+    const pod = state.pods.values().find(({ addresses }) => addresses.includes(ends[direction]));
+    const refusing = (pod?.audits ?? []).filter((audit) => {
+      return audit[direction].length > 0 && !anyAllows(audit[direction], direction, state, packet);
+    });
+    const named = direction === "egress" ? "Egress" as const : "Ingress" as const;
+    return refusing.map(({ policy, tier }) => recordChain({ policy, tier, direction: named }));
+  });
+}
+
+function anyAllows(
+  ids: readonly PolicyId[],
+  direction: "ingress" | "egress",
+  state: NodeState,
+  packet: Packet,
+): boolean {
+  const server = state.pods.values().find(({ addresses }) => addresses.includes(packet.destination));
+  const other = direction === "egress" ? packet.destination : packet.source;
+  const rules = ids.flatMap((id) => state.policies.get(id)?.[direction] ?? []);
+  return rules.some((rule) => allows(rule, state, packet, other, server));
 }
 
 function allows(
@@ -89,10 +112,15 @@ const policy: fc.Arbitrary<PolicyDraft> = fc.record({
   egress: fc.array(rule("egress"), { maxLength: 3 }),
 });
 const selected = fc.subarray(["p", "q", "r"]);
+const tried = (policy: string) => {
+  return fc.record({ policy: fc.constant(policy), tier: fc.constantFrom("", "t"), ingress: selected, egress: selected });
+};
+/** Each policy audits a pod once. */
+const audits = fc.tuple(tried("a"), tried("b")).chain((both) => fc.subarray(both));
 const namedPort = fc.record({ name: fc.constantFrom("web", "sql"), protocol, port });
 const pods = fc.tuple(...LOCAL.map((address) => {
   const ports = fc.array(namedPort, { maxLength: 2 });
-  return fc.record({ address: fc.constant(address), ingress: selected, egress: selected, ports });
+  return fc.record({ address: fc.constant(address), ingress: selected, egress: selected, ports, audits });
 }));
 const addresses = fc.subarray([...LOCAL, ...REMOTE]);
 const endpoints = fc.uniqueArray(
@@ -160,6 +188,8 @@ describe("the rules' verdict on any packet is what the policies say", function (
             if (expected) open += 1;
             else closed += 1;
             assert.equal(passes(kernel, packet), expected, JSON.stringify(packet));
+            const records = passed(kernel, packet).filter((chain) => chain.startsWith("TW-AR"));
+            assert.deepEqual(records, expected ? recorded(state, packet) : [], JSON.stringify(packet));
           }
         }),
         { numRuns: runs(numRuns) },
