@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { errorMessage } from "../api/error-message.ts";
 import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
 import type { NodeState } from "../api/node-state.ts";
 import type { Backoff } from "../timing/backoff.ts";
@@ -270,7 +271,7 @@ export class Agent {
   async #fail(error: unknown, signal: AbortSignal): Promise<void> {
     this.#failures += 1;
     const reason = error instanceof NetfilterError ? error.reason : "ApplyFailed";
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorMessage(error);
     this.#log.error("the firewall could not be brought to its state", { reason, error: message });
     const applied = this.#applied;
     const inForce = applied === undefined ? {} : { state: applied.wanted.state, ...applied.result };

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { errorMessage } from "../api/error-message.ts";
 import type { NodeState } from "../api/node-state.ts";
 import { Reader } from "../api/reader.ts";
 import { BatchAssembler } from "../stream/batch.ts";
@@ -166,5 +167,5 @@ function isMissing(error: unknown): boolean {
 }
 
 function refused(cause: unknown): RefusedCopy {
-  return new RefusedCopy(cause instanceof Error ? cause.message : String(cause), { cause });
+  return new RefusedCopy(errorMessage(cause), { cause });
 }

@@ -1,3 +1,4 @@
+import { errorMessage } from "../api/error-message.ts";
 import { VERSION } from "../version.ts";
 import { type ConnectionState, StreamClient } from "../stream/client.ts";
 import { Agent } from "./agent.ts";
@@ -75,7 +76,7 @@ export class Enforcer {
     try {
       await serveMetrics(port, async () => metricsText(await this.#agent.figures(signal)), signal);
     } catch (error) {
-      this.#log.warn("there are no metrics", { port, reason: error instanceof Error ? error.message : String(error) });
+      this.#log.warn("there are no metrics", { port, reason: errorMessage(error) });
     }
   }
 

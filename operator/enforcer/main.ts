@@ -1,3 +1,4 @@
+import { errorMessage } from "../api/error-message.ts";
 import { readArguments, readCleanupArguments } from "./arguments.ts";
 import { cleanUp } from "./cleanup.ts";
 import { Enforcer } from "./enforcer.ts";
@@ -8,7 +9,7 @@ const MISUSED = 2;
 
 /** One line for people. */
 function exitWith(error: unknown, status: number): never {
-  process.stderr.write(`tierwall-enforcer: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`tierwall-enforcer: ${errorMessage(error)}\n`);
   process.exit(status);
 }
 

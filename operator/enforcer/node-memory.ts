@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { errorMessage } from "../api/error-message.ts";
 import type { Clock } from "./clock.ts";
 import type { NodeCopy } from "./disk-copy.ts";
 import { readDiskCopy, removeDiskCopy, writeDiskCopy } from "./disk-copy.ts";
@@ -52,7 +53,7 @@ export class NodeMemory implements Memory {
     try {
       return await readDiskCopy(this.#path, this.#node);
     } catch (error) {
-      this.#log.warn("the disk copy is refused, the kernel stays as it is", { file: this.#path, reason: text(error) });
+      this.#log.warn("the disk copy is refused, the kernel stays as it is", { file: this.#path, reason: errorMessage(error) });
       return undefined;
     }
   }
@@ -91,7 +92,7 @@ export class NodeMemory implements Memory {
       () => this.#say(""),
       (error: unknown) => {
         this.#wanted ??= this.#newest;
-        this.#say(text(error));
+        this.#say(errorMessage(error));
       },
     );
     await this.#writing;
@@ -104,8 +105,4 @@ export class NodeMemory implements Memory {
     }
     this.#said = problem;
   }
-}
-
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { errorMessage } from "../api/error-message.ts";
 import type { SegmentNodeStatus } from "../api/segment-node.ts";
 import type { Backoff } from "../timing/backoff.ts";
 import { waitAfter } from "../timing/backoff.ts";
@@ -71,7 +72,7 @@ export class SegmentNodeReporter {
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        log.warn("the status could not be written", { error: error instanceof Error ? error.message : String(error) });
+        log.warn("the status could not be written", { error: errorMessage(error) });
         await clock.sleep(waitAfter(failures, RETRY, random), signal);
       }
     }

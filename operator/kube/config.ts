@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
+import { errorMessage } from "../api/error-message.ts";
 
 /** A user can mend it; the message is one line and says what was looked at. */
 export class ConfigError extends Error {
@@ -42,7 +43,7 @@ function fromFiles(paths: readonly string[]): KubeConfig {
     try {
       config.loadFromFile(path);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = errorMessage(cause);
       throw new ConfigError(`kubeconfig ${path} cannot be read: ${why}`, { cause });
     }
     merged.mergeConfig(config, merged.currentContext !== undefined && merged.currentContext !== "");

@@ -1,3 +1,5 @@
+import { errorMessage } from "../api/error-message.ts";
+
 /** An object as it came; only what identifies it is looked at here. */
 export interface RawObject {
   readonly metadata?: {
@@ -119,7 +121,7 @@ export class ObjectStore<T> {
     try {
       return { object: this.#parse(raw) };
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = errorMessage(cause);
       return { error: new Error(`${key} is left out: ${why}`, { cause }) };
     }
   }

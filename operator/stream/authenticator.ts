@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { errorMessage } from "../api/error-message.ts";
 
 /** Status of a `TokenReview` (authentication.k8s.io/v1). */
 export interface TokenReviewStatus {
@@ -61,7 +62,7 @@ export class StreamAuthenticator {
     try {
       status = await this.#review(token);
     } catch (error) {
-      return refused(503, `the token could not be reviewed: ${error instanceof Error ? error.message : String(error)}`);
+      return refused(503, `the token could not be reviewed: ${errorMessage(error)}`);
     }
     return this.#judge(status, node);
   }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { Agent, request } from "node:https";
 
 import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
+import { errorMessage } from "../api/error-message.ts";
 import { BatchAssembler, RefusedBatch, type Batch } from "./batch.ts";
 import { parseMessage } from "./codec.ts";
 import { LineSplitter } from "./line-splitter.ts";
@@ -73,7 +74,7 @@ export class StreamClient {
       } catch (error) {
         if (signal.aborted) return;
         const refused = error instanceof Refused || error instanceof RefusedBatch;
-        onState(refused ? "refused" : "disconnected", messageOf(error));
+        onState(refused ? "refused" : "disconnected", errorMessage(error));
         if (error instanceof RefusedBatch) this.#options.onRefusedBatch?.(error.message);
         if (error instanceof Refused) {
           atLeastMs = error.retryAfterMs;
@@ -220,10 +221,6 @@ function malformed<T>(read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    throw cause instanceof RefusedBatch ? cause : new RefusedBatch(`malformed stream: ${messageOf(cause)}`, { cause });
+    throw cause instanceof RefusedBatch ? cause : new RefusedBatch(`malformed stream: ${errorMessage(cause)}`, { cause });
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,3 +1,4 @@
+import { errorMessage } from "../../api/error-message.ts";
 import type { EnforcerSettings } from "../../api/enforcer-settings.ts";
 import type { NodeState } from "../../api/node-state.ts";
 import type { Backoff } from "../../timing/backoff.ts";
@@ -68,7 +69,7 @@ export class PacketLog {
         }, AbortSignal.any([signal, listening.signal]));
       } catch (error) {
         failures += 1;
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = errorMessage(error);
         // A reader that cannot work at all says so each time it is tried, less and less often.
         log.warn("packets are not logged, will be tried again", { reason });
         await clock.sleep(waitAfter(failures, RETRY, random), signal);
