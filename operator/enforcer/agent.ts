@@ -33,8 +33,6 @@ export interface AgentOptions {
   readonly sweepAfterMs?: number;
 }
 
-/** States come in bursts, and a sweep takes as long as an apply: it waits for a quiet moment. */
-const SWEEP_AFTER_MS = 200;
 /** A complete state, and whether the operator has said it in this run. */
 interface Wanted {
   readonly state: NodeState;
@@ -42,6 +40,8 @@ interface Wanted {
   readonly origin: "stream" | "disk";
 }
 
+/** States come in bursts, and a sweep takes as long as an apply: it waits for a quiet moment. */
+const SWEEP_AFTER_MS = 200;
 const RETRY: Backoff = { firstMs: 100, mostMs: 5_000 };
 
 /**
@@ -167,8 +167,7 @@ export class Agent {
     if (this.#leaving === "asked") await this.#leave(signal);
     if (this.#leaving !== "no") return;
     const settings = this.#settings;
-    const anew = this.#prepared !== settings;
-    if (anew) await this.#firewall.prepare(settings, signal);
+    if (this.#prepared !== settings) await this.#firewall.prepare(settings, signal);
     this.#prepared = settings;
     // They have changed meanwhile: nothing is confirmed that is not enforced as it should be.
     if (this.#settings !== settings) return;

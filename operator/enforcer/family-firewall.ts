@@ -133,8 +133,9 @@ export class FamilyFirewall {
     const due = this.#due ?? (marks.state === undefined || marks.state !== this.#names.nameOf(meant));
     const narrowed = moved.length > 0 || due || (repair ? !inForce(steps) : narrowsChains(current, ruleset, marks));
     // Peers leave all the time on a busy cluster: those of a second are cut together.
-    const postponed = !narrowed && (sets.drain !== "" || this.#leaversDue !== undefined) && !this.#mayCutLeavers();
-    const narrower = narrowed || (!postponed && (sets.drain !== "" || this.#leaversDue !== undefined));
+    const leaving = sets.drain !== "" || this.#leaversDue !== undefined;
+    const postponed = leaving && !narrowed && !this.#mayCutLeavers();
+    const narrower = narrowed || (leaving && !postponed);
     this.#due = narrower;
     const next = narrower ? { ...(await this.#next(marks, signal)), ...this.#name(UNNAMED) } : marks;
     // The kernel must not name a state that it may look like half-way: see `#nameState`.
@@ -263,7 +264,7 @@ function count({ chains, sets }: Ruleset): { readonly rules: number; readonly se
   return { rules: chains.values().reduce((sum, rules) => sum + rules.length, 0), sets: sets.size };
 }
 
-/** Addresses of one family, for tests of whether it is needed at all. */
+/** Whether any pod of the node has an address of the family. */
 export function hasFamily(state: NodeState, family: Family): boolean {
   return state.pods.values().some(({ addresses }) => addresses.some((address) => familyOf(address) === family));
 }

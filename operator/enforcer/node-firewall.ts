@@ -62,6 +62,10 @@ export class NodeFirewall {
   #looked: NodeState["pods"] | undefined;
   /** Known since `prepare`. */
   #findings: readonly Finding[] = [];
+  /** Our field of the connection mark; 0 = none. */
+  #field = 0;
+  /** Looks at the node since it was last looked who else uses connection marks. */
+  #looks = 0;
   /** The other backend may still hold rules of ours, which must go once the chosen one enforces. */
   #otherIsSwept = false;
 
@@ -116,6 +120,8 @@ export class NodeFirewall {
     this.#families = families;
     this.#layouts = layouts;
     this.#settings = settings;
+    this.#field = field ?? 0;
+    this.#looks = 0;
     this.#findings = distinct(findings);
     this.#otherIsSwept = false;
     this.#facts = UNKNOWN_HOST;
@@ -171,6 +177,7 @@ export class NodeFirewall {
 
   /** Looks at the node and the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
   async verify(state: NodeState, signal: AbortSignal): Promise<Applied> {
+    await this.#giveWay(signal);
     await this.#look(state);
     return await this.#each(state, (firewall) => firewall.verify(state, signal));
   }
@@ -189,6 +196,17 @@ export class NodeFirewall {
     if (!this.#otherIsSwept) await this.#sweepOther(signal);
     this.#otherIsSwept = true;
     for (const firewall of this.#families) await firewall.sweep(signal);
+  }
+
+  /** Somebody may have begun to use our field: what stands in it is no verdict of ours any more. */
+  async #giveWay(signal: AbortSignal): Promise<void> {
+    const [netfilter, settings] = [this.#netfilter, this.#settings];
+    if (netfilter === undefined || settings === undefined || this.#field === 0) return;
+    this.#looks += 1;
+    if (this.#looks < LOOKS_FOR_MARKS) return;
+    this.#looks = 0;
+    const foreign = await netfilter.foreignMarkBits(signal);
+    if ((foreign & this.#field) !== 0) await this.#prepareOn(netfilter, settings, signal);
   }
 
   async #look(state: NodeState): Promise<void> {
@@ -226,7 +244,7 @@ export class NodeFirewall {
     const foreign = await netfilter.foreignMarkBits(signal);
     const free = (connmarkMask === 0 ? FIELDS : [connmarkMask]).filter((mask) => (mask & foreign) === 0);
     // What connections carry now goes on counting only in the field in which it stands.
-    const standing = kernelMarks(await netfilter.read("ipv4", signal))?.mask ?? 0;
+    const standing = kernelMarks(await netfilter.leftovers("ipv4", signal))?.mask ?? 0;
     const field = free.includes(standing) ? standing : free[0];
     if (field === undefined) {
       const used = `0x${foreign.toString(16)}`;
@@ -283,6 +301,9 @@ export class NodeFirewall {
     }
   }
 }
+
+/** To list the rules of everybody is too dear for every look at the node. */
+const LOOKS_FOR_MARKS = 12;
 
 const IPV6_MISSING = "IPv6NotEnforced";
 

@@ -6,11 +6,13 @@ export interface WorkloadOptions {
   readonly node?: string;
   readonly tcp?: readonly number[];
   readonly udp?: readonly number[];
+  /** What it asks for: its share of a busy machine. Default 50m. */
+  readonly cpu?: string;
 }
 
 /** A pod that answers with its name; Ready as soon as it listens. */
 export function workloadManifest(options: WorkloadOptions, image: string): object {
-  const { namespace, name, labels = {}, tcp = [8080], udp = [8080] } = options;
+  const { namespace, name, labels = {}, tcp = [8080], udp = [8080], cpu = "50m" } = options;
   return {
     apiVersion: "v1",
     kind: "Pod",
@@ -23,7 +25,7 @@ export function workloadManifest(options: WorkloadOptions, image: string): objec
       containers: [{
         name: "server", image, imagePullPolicy: "Never",
         // Without a request a pod gets next to no processor time beside a busy test, and answers as if it were cut off.
-        resources: { requests: { cpu: "50m" } },
+        resources: { requests: { cpu } },
         args: ["serve", `-name=${name}`, `-tcp=${tcp.join()}`, `-udp=${udp.join()}`],
       }],
     },

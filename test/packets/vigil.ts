@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 
-import type { Lab } from "../lab/lab.ts";
 import { monotonicMs, type Prober, type Result, type Sample, type Target, type Watch } from "../lab/prober.ts";
 
 /** A client pod and what it keeps asking; names are `<namespace>/<pod>`. */
@@ -11,6 +10,13 @@ export interface Pair {
   readonly protocol: "tcp" | "udp";
 }
 
+/** Where pods are: a lab, say. */
+export interface Place {
+  /** A process that sends from the pod; the caller stops it. */
+  prober(namespace: string, pod: string): Promise<Prober>;
+  podIP(namespace: string, pod: string): Promise<string>;
+}
+
 export interface Span {
   /** On the clock of `monotonicMs`; absent = from the beginning, to the end. */
   readonly from?: number;
@@ -19,11 +25,17 @@ export interface Span {
 
 /** Long enough for a busy machine, shorter than the second after which TCP repeats a lost SYN. */
 const TIMEOUT_MS = 900;
+/** A timer that is so late says that its process was held up, and may not have seen an answer that was there. */
+const LATE_MS = 20;
 /** Below this share of the planned probes a test says nothing about what happened in between. */
 const ENOUGH = 0.95;
 
 export function nameOf({ client, server, port, protocol }: Pair): string {
   return `${client} → ${server} ${protocol}/${port}`;
+}
+
+function isDoubtful({ result, latencyMs }: Sample): boolean {
+  return result === "dropped" && latencyMs > TIMEOUT_MS + LATE_MS;
 }
 
 interface PodWatch {
@@ -48,14 +60,14 @@ export class Vigil {
     this.#watches = watches;
   }
 
-  static async start(lab: Lab, pairs: readonly Pair[], perSecond = 200): Promise<Vigil> {
+  static async start(where: Place, pairs: readonly Pair[], perSecond = 200): Promise<Vigil> {
     const clients = Map.groupBy(pairs, ({ client }) => client);
     const watches = await Promise.all(
       [...clients].map(async ([client, own]) => {
-        const prober = await lab.prober(...place(client));
+        const prober = await where.prober(...place(client));
         const targets = await Promise.all(
           own.map(async ({ server, port, protocol }): Promise<Target> => ({
-            to: await lab.podIP(...place(server)),
+            to: await where.podIP(...place(server)),
             port,
             protocol,
             timeoutMs: TIMEOUT_MS,
@@ -84,7 +96,7 @@ export class Vigil {
       pairs.forEach((pair, index) =>
         samples.set(
           nameOf(pair),
-          report.samples.filter(({ target }) => target === targets[index]),
+          report.samples.filter((sample) => sample.target === targets[index] && !isDoubtful(sample)),
         ),
       );
       await prober.stop();
