@@ -1,4 +1,5 @@
-// `npm test`: the three suites one after the other, quickest first, and one line at the end that sums them up.
+// `npm test`: the quick suite, then the two long ones side by side, which wait more than they work; one line at the end
+// sums them up.
 import { spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 
@@ -8,55 +9,84 @@ interface Suite {
   readonly args: readonly string[];
 }
 
-const SUITES: readonly Suite[] = [
-  { name: "unit", what: "pure rooms, seconds", args: ["--parallel", "--jobs", "2", "test/unit/**/*.test.ts"] },
+const QUICK: Suite = {
+  name: "unit", what: "pure rooms, seconds", args: ["--parallel", "--jobs", "2", "test/unit/**/*.test.ts"],
+};
+const LONG: readonly Suite[] = [
   {
     name: "cluster",
-    what: "against a real API server, a few minutes",
+    what: "against a real API server, some minutes",
     args: ["--config", "test/cluster/.mocharc.json"],
   },
-  { name: "packets", what: "real nodes and packets, a few minutes", args: ["--config", "test/packets/.mocharc.json"] },
+  { name: "packets", what: "real nodes and packets, some minutes", args: ["--config", "test/packets/.mocharc.json"] },
 ];
+const PROGRESS_MS = 30_000;
 
 interface Count {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  readonly code: number;
+  /** A suite without a single test is a broken path, not a success. */
+  readonly broken: boolean;
 }
 
-/** Runs a suite, shows what it prints, and counts what mocha says in its closing lines. */
-async function run({ args }: Suite): Promise<Count> {
-  const env = { ...process.env, TIERWALL_THOROUGH: "1" };
-  const child = spawn("mocha", args, { stdio: ["ignore", "pipe", "inherit"], env });
-  let tail = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    process.stdout.write(chunk);
-    tail = stripVTControlCharacters(`${tail}${chunk.toString()}`).slice(-200_000);
-  });
-  const code = await new Promise<number>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (status) => resolve(status ?? 1));
-  });
-  const count = (word: string) => Number(tail.match(new RegExp(`^\\s*(\\d+) ${word}\\b`, "m"))?.[1] ?? 0);
-  return { passed: count("passing"), failed: count("failing"), skipped: count("pending"), code };
+/** One run of mocha. What it prints is kept, and shown in one piece. */
+class SuiteRun {
+  readonly count: Promise<Count>;
+  readonly #suite: Suite;
+  #output = "";
+  #over = false;
+
+  constructor(suite: Suite) {
+    this.#suite = suite;
+    this.count = this.#run();
+  }
+
+  /** How far it is; `undefined` = at its end. */
+  get progress(): string | undefined {
+    return this.#over ? undefined : `${this.#suite.name}: ${this.#output.split("✔").length - 1} tests passed`;
+  }
+
+  async #run(): Promise<Count> {
+    const { name, what, args } = this.#suite;
+    const began = performance.now();
+    const code = await this.#mocha(args);
+    this.#over = true;
+    const seconds = Math.round((performance.now() - began) / 1000);
+    process.stdout.write(`\n=== ${name}: ${what}\n${this.#output}=== ${name}: ${seconds} s\n`);
+    const closing = stripVTControlCharacters(this.#output).slice(-200_000);
+    const count = (word: string) => Number(closing.match(new RegExp(`^\\s*(\\d+) ${word}\\b`, "m"))?.[1] ?? 0);
+    const passed = count("passing");
+    return { passed, failed: count("failing"), skipped: count("pending"), broken: code !== 0 || passed === 0 };
+  }
+
+  async #mocha(args: readonly string[]): Promise<number> {
+    const env = { ...process.env, TIERWALL_THOROUGH: "1" };
+    const child = spawn("mocha", args, { stdio: ["ignore", "pipe", "pipe"], env });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => { this.#output += text; });
+    }
+    return await new Promise<number>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (status) => resolve(status ?? 1));
+    });
+  }
 }
 
 const started = performance.now();
-const counts: Count[] = [];
-for (const suite of SUITES) {
-  process.stdout.write(`\n=== ${suite.name}: ${suite.what}\n`);
-  const began = performance.now();
-  const count = await run(suite);
-  counts.push(count);
-  process.stdout.write(`=== ${suite.name}: ${Math.round((performance.now() - began) / 1000)} s\n`);
-  // A suite without a single test is a broken path, not a success.
-  if (count.code !== 0 || count.passed === 0) break;
+const sinceStart = (): number => Math.round((performance.now() - started) / 1000);
+const counts = [await new SuiteRun(QUICK).count];
+// What is broken in the small need not be looked at in the large.
+if (counts.every(({ broken }) => !broken)) {
+  const runs = LONG.map((suite) => new SuiteRun(suite));
+  const ticker = setInterval(() => {
+    process.stdout.write(`${sinceStart()} s: ${runs.flatMap(({ progress }) => progress ?? []).join(", ")}\n`);
+  }, PROGRESS_MS);
+  counts.push(...await Promise.all(runs.map(({ count }) => count)));
+  clearInterval(ticker);
 }
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0);
-const broken = counts.some(({ code, passed }) => code !== 0 || passed === 0) || counts.length < SUITES.length;
-process.stdout.write(`\nall suites: ${Math.round((performance.now() - started) / 1000)} s\n`);
-process.stdout.write(
-  `${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed, ${sum(({ skipped }) => skipped)} skipped\n`,
-);
-process.exit(broken ? 1 : 0);
+process.stdout.write(`\nall suites: ${sinceStart()} s\n`);
+const [passed, failed] = [sum((count) => count.passed), sum((count) => count.failed)];
+process.stdout.write(`${passed} passed, ${failed} failed, ${sum(({ skipped }) => skipped)} skipped\n`);
+process.exit(counts.some(({ broken }) => broken) ? 1 : 0);

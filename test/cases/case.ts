@@ -14,15 +14,6 @@ export const PODS_OF = { left: ["a", "b", "c"], right: ["d", "e"] } as const;
 /** A closed port answers "refused", which is as open as "open": the packet went through. */
 export const LISTENING = { TCP: [80, 81, 82, 5432], UDP: [53, 54] } as const;
 
-/** What a harness must offer for a row; without it the row is not applicable, and the reason is this word. */
-export type Need =
-  /** ClusterIP and NodePort Services through kube-proxy. */
-  | "service"
-  /** Connections held open while policies change. */
-  | "flows"
-  /** Raw SCTP packets. */
-  | "sctp";
-
 /**
  * One family, or both at once, and what rows need to know of addresses. Those of hosts on different nodes differ in
  * more than their last 8 bits, and `wan` has another first bit than every pod.
@@ -30,7 +21,7 @@ export type Need =
 export interface AddressPlan {
   readonly families: readonly Family[];
   readonly address: (host: Host, family: Family) => string;
-  /** Network that the ClusterIPs of Services are in; used only by rows that need "service". */
+  /** Network that the ClusterIPs of Services are in; only rows with Services look at it. */
   readonly serviceNet: (family: Family) => string;
 }
 
@@ -97,7 +88,6 @@ interface CaseBase {
   /** Number in the list of what a packet must see, 1 to 32. */
   readonly case: number;
   readonly name: string;
-  readonly needs?: readonly Need[];
 }
 
 /** One state of the cluster, and packets in it. */

@@ -16,7 +16,6 @@ export const ESTABLISHED: readonly StepRow[] = [
   {
     case: 16,
     name: "an edit that takes a port away cuts its connections, TCP and UDP, and no others",
-    needs: ["flows"],
     steps: [
       { apply: { policies: { "shop/p": webs([...BOTH, { port: 80 }]) } } },
       ...flows(["b", "d"], "a"),
@@ -32,7 +31,6 @@ export const ESTABLISHED: readonly StepRow[] = [
   {
     case: 16,
     name: "a peer that is relabelled loses its connections, the others keep theirs",
-    needs: ["flows"],
     steps: [
       { apply: { policies: { "shop/p": webs(BOTH) } } },
       ...flows(["b", "d"], "a"),
@@ -44,7 +42,6 @@ export const ESTABLISHED: readonly StepRow[] = [
   {
     case: 16,
     name: "a namespace that is relabelled takes its pods out of the peers",
-    needs: ["flows"],
     steps: [
       { apply: { policies: { "shop/p": OTHERS_AND_D } } },
       ...flows(["c", "d", "e"], "a"),
@@ -56,7 +53,6 @@ export const ESTABLISHED: readonly StepRow[] = [
   {
     case: 16,
     name: "a block that is taken away cuts the world's connections",
-    needs: ["flows"],
     steps: [
       {
         apply: (plan) => ({
@@ -72,7 +68,6 @@ export const ESTABLISHED: readonly StepRow[] = [
   {
     case: 16,
     name: "isolation that comes later cuts what was open before, in either direction",
-    needs: ["flows"],
     steps: [
       { apply: { policies: {} } },
       ...flows(["b", "d"], "a"),
@@ -95,7 +90,6 @@ export const ESTABLISHED: readonly StepRow[] = [
   {
     case: 16,
     name: "egress that is narrowed cuts the client's connections",
-    needs: ["flows"],
     steps: [
       { apply: { policies: { "shop/q": egressOf("b", [{ to: [{ podSelector: {} }] }]) } } },
       ...flows(["b"], "a"),
@@ -108,7 +102,6 @@ export const ESTABLISHED: readonly StepRow[] = [
   {
     case: 16,
     name: "what widens, or is about others, disturbs no connection",
-    needs: ["flows"],
     steps: [
       { apply: { policies: { "shop/p": webs(BOTH), "shop/q": ingressOf("e", []) } } },
       ...flows(["b", "d"], "a"),
@@ -123,7 +116,6 @@ export const ESTABLISHED: readonly StepRow[] = [
   {
     case: 16,
     name: "one change that lets one peer in and another out",
-    needs: ["flows"],
     steps: [
       { apply: { policies: { "shop/p": ingressOf("a", [{ from: [{ podSelector: only("b") }] }]) } } },
       ...flows(["b"], "a"),

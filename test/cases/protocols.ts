@@ -88,7 +88,6 @@ export const PROTOCOLS: readonly CaseRow[] = [
   {
     case: 19,
     name: "SCTP by port, range and whole protocol",
-    needs: ["sctp"],
     cluster: {
       policies: {
         "shop/p": ingressOf("a", [{ ports: [{ protocol: "SCTP", port: 80, endPort: 81 }] }]),
@@ -103,7 +102,6 @@ export const PROTOCOLS: readonly CaseRow[] = [
   {
     case: 19,
     name: "rules for TCP and UDP open no SCTP; a rule without ports does",
-    needs: ["sctp"],
     cluster: {
       policies: {
         "shop/p": ingressOf("a", [

@@ -13,7 +13,6 @@ export const SERVICES: readonly CaseRow[] = [
   {
     case: 8,
     name: "ingress is judged by the endpoint's port, not by the Service's",
-    needs: ["service"],
     cluster: {
       services: TO_A,
       policies: { "shop/p": ingressOf("a", [{ from: [{ podSelector: {} }], ports: [{ port: 80 }] }]) },
@@ -23,7 +22,6 @@ export const SERVICES: readonly CaseRow[] = [
   {
     case: 8,
     name: "a rule for the Service's port opens nothing",
-    needs: ["service"],
     cluster: {
       services: { ...TO_A, mail: { pod: "d", port: 80, targetPort: 81 } },
       policies: {
@@ -36,7 +34,6 @@ export const SERVICES: readonly CaseRow[] = [
   {
     case: 8,
     name: "egress is judged by the endpoint's address and port",
-    needs: ["service"],
     cluster: {
       services: TO_A,
       policies: {
@@ -49,7 +46,6 @@ export const SERVICES: readonly CaseRow[] = [
   {
     case: 8,
     name: "a block that holds the ClusterIPs opens no Service",
-    needs: ["service"],
     cluster: (plan) => ({
       services: TO_A,
       policies: {
@@ -62,7 +58,6 @@ export const SERVICES: readonly CaseRow[] = [
   {
     case: 8,
     name: "a named port is the endpoint's",
-    needs: ["service"],
     cluster: {
       services: TO_A,
       pods: { a: { spec: { containers: [{ name: "main", ports: [{ name: "http", containerPort: 80 }] }] } } },
@@ -77,7 +72,6 @@ export const SERVICES: readonly CaseRow[] = [
   {
     case: 11,
     name: "a client of a NodePort is judged by itself at the endpoint's node, and as the other node elsewhere",
-    needs: ["service"],
     cluster: (plan) => ({
       services: { ...TO_A, other: { pod: "b", port: 8081, targetPort: 80 } },
       policies: {
@@ -94,7 +88,6 @@ export const SERVICES: readonly CaseRow[] = [
   {
     case: 12,
     name: "a pod reaches itself, through its own Service too, whatever isolates it",
-    needs: ["service"],
     cluster: {
       services: TO_A,
       policies: { "shop/p": ingressOf("a", []), "shop/q": egressOf("a", []) },
@@ -114,7 +107,6 @@ export const SERVICES: readonly CaseRow[] = [
   {
     case: 22,
     name: "what kube-proxy has marked and would accept is judged all the same",
-    needs: ["service"],
     cluster: (plan) => ({
       services: { ...TO_A, open: { pod: "b", port: 8081, targetPort: 80 } },
       policies: {

@@ -1,5 +1,6 @@
 import type { RootHookObject } from "mocha";
 import { ControlPlane } from "../lab/control-plane.ts";
+import { STOCK } from "./operator/installation.ts";
 
 let shared: Promise<ControlPlane> | undefined;
 
@@ -13,5 +14,6 @@ export const mochaHooks: RootHookObject = {
   async afterAll() {
     const plane = await shared?.catch(() => undefined);
     await plane?.stop();
+    await STOCK.clear();
   },
 };

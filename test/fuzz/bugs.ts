@@ -133,8 +133,8 @@ export const BUGS: readonly SeededBug[] = [
   {
     name: "what pods send to their own node is never judged",
     file: "enforcer/layout/layout.ts",
-    find: 'const judgeLocal = options.nodeTraffic === "Enforce";',
-    replace: "const judgeLocal = false;",
+    find: 'judgeLocal: options.nodeTraffic === "Enforce",',
+    replace: "judgeLocal: false,",
   },
   {
     name: "an established connection passes whatever the rules say now",

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { stringify } from "yaml";
+import type { Extension } from "../../operator/enforcer/layout/options.ts";
 import type { Bed } from "../packets/bed/bed.ts";
 import { anyChange } from "./cluster-arbitrary.ts";
 import { disagreementsOfChange } from "./differential.ts";
@@ -10,6 +11,8 @@ export interface FuzzOptions {
   readonly changes: number;
   /** Looks for a smaller example, which takes its time. */
   readonly shrink: boolean;
+  /** What the enforcers of the bed do without. */
+  readonly lacks: readonly Extension[];
 }
 
 /** Seed of this run: that of the environment, or a new one. */
@@ -22,9 +25,9 @@ export function seedOfRun(): number {
  * Without the bias of fast-check towards small values: it is meant for more runs than a bounded test has.
  * @throws Error with the clusters and all that packets and evaluator disagree about
  */
-export async function fuzz(bed: Bed, { seed, changes, shrink }: FuzzOptions): Promise<void> {
+export async function fuzz(bed: Bed, { seed, changes, shrink, lacks }: FuzzOptions): Promise<void> {
   const property = fc.asyncProperty(fc.noBias(anyChange), async (change) => {
-    const words = await disagreementsOfChange(bed, change.before, change.after);
+    const words = await disagreementsOfChange(bed, change, lacks);
     if (words.length > 0) throw new Disagreement(words, change);
   });
   const { failed, errorInstance, counterexamplePath } = await fc.check(property, {

@@ -31,7 +31,8 @@ export interface ServiceAccountName {
   readonly name: string;
 }
 
-export const serviceCIDR = "10.96.0.0/16";
+/** A Service has an address of the first, and one of the second too if it asks for both families. */
+const serviceCIDRs = ["10.96.0.0/16", "fd00:10:96::/112"];
 export const podCIDR = "10.201.0.0/16";
 const startTimeoutMs = 60_000;
 
@@ -208,7 +209,7 @@ export class ControlPlane {
       "--service-account-issuer=https://kubernetes.default.svc",
       `--service-account-key-file=${this.#path("accounts.pub")}`,
       `--service-account-signing-key-file=${this.#path("accounts.key")}`,
-      `--service-cluster-ip-range=${serviceCIDR}`, "--allow-privileged",
+      `--service-cluster-ip-range=${serviceCIDRs.join(",")}`, "--allow-privileged",
       "--kubelet-preferred-address-types=InternalIP",
       `--kubelet-client-certificate=${this.#path("kubelet-client.crt")}`,
       `--kubelet-client-key=${this.#path("kubelet-client.key")}`,

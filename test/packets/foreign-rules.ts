@@ -1,6 +1,9 @@
 import { withoutCounts } from "./enforced-node.ts";
 import type { ScratchNetwork } from "./enforcer-network.ts";
 
+/** Where others' rules are put. */
+type Node = Pick<ScratchNetwork, "inNode">;
+
 const TABLES = ["iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy"] as const;
 
 /** What kube-proxy, CNI plugins and administrators have on a node, with names and texts that look like ours. */
@@ -64,7 +67,7 @@ const NATIVE = `table inet TW-native {
 `;
 
 /** Fills a node with the rules and sets of others, in both backends and families. */
-export async function addForeignRules(network: ScratchNetwork): Promise<void> {
+export async function addForeignRules(network: Node): Promise<void> {
   await feed(network, SETS, "ipset restore");
   for (const tables of TABLES) {
     const family = tables.startsWith("ip6") ? 6 : 4;
@@ -75,7 +78,7 @@ export async function addForeignRules(network: ScratchNetwork): Promise<void> {
 }
 
 /** Everything that packets may meet on the node, as text: of ours and of others. */
-export async function allRules(network: ScratchNetwork): Promise<string> {
+export async function allRules(network: Node): Promise<string> {
   const saved = await Promise.all(
     TABLES.map(async (tables) => `# ${tables}\n${withoutCounts(await network.inNode(`${tables}-save`))}`),
   );
@@ -85,7 +88,7 @@ export async function allRules(network: ScratchNetwork): Promise<string> {
 }
 
 /** Puts what the nft backend holds of ours into the legacy one too, as a change of the node's backend leaves it. */
-export async function copyOursToLegacy(network: ScratchNetwork): Promise<void> {
+export async function copyOursToLegacy(network: Node): Promise<void> {
   for (const tables of ["iptables", "ip6tables"]) {
     const saved = await network.inNode(`${tables}-nft-save`, "-t", "filter");
     const ours = saved.split("\n").filter((line) => /^:TW-|^-A (?:TW-|\S+ -j TW-)/.test(line));
@@ -93,6 +96,6 @@ export async function copyOursToLegacy(network: ScratchNetwork): Promise<void> {
   }
 }
 
-async function feed(network: ScratchNetwork, text: string, command: string): Promise<void> {
+async function feed(network: Node, text: string, command: string): Promise<void> {
   await network.inNode("sh", "-c", `printf %s "$1" | ${command}`, "sh", text);
 }

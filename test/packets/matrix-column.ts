@@ -8,10 +8,13 @@ import { play, type Stage } from "./matrix-row.ts";
 
 type Row = CaseRow | StepRow;
 
-/** Why a row cannot be played in a column; `undefined` = it can. */
-export function notApplicable({ needs = [] }: Row, column: Combination): string | undefined {
-  if (needs.includes("service") && column.family === "ipv6") return "the kube-proxy of the bed is for IPv4";
-  return undefined;
+/**
+ * The rows that a column of the small table plays. Without marks nothing is different for a connection's first packet
+ * but who asks: one row of each case does, and all in which connections live on.
+ */
+export function worthwhile({ layout }: Combination, rows: readonly Row[]): readonly Row[] {
+  if (layout !== "no marks") return rows;
+  return rows.filter((row, index) => "steps" in row || row.case !== rows[index - 1]?.case);
 }
 
 /** All rows of one combination, played one after the other in a bed of its own while others are looked at. */
@@ -55,7 +58,7 @@ export class MatrixColumn {
   }
 
   async #playIn(bed: Bed, column: Combination, services: ServicePlane): Promise<void> {
-    const proxy = column.family === "ipv6" ? undefined : await ServiceProxy.start(bed, services, column.backend);
+    const proxy = await ServiceProxy.start(bed, services, column.backend);
     try {
       await bed.install({ backend: column.backend, lacks: LACKS[column.layout] });
       const stage: Stage = {
@@ -66,7 +69,7 @@ export class MatrixColumn {
       };
       for (const [row, { resolve, reject }] of this.#outcomes) await play(row, stage).then(resolve, reject);
     } finally {
-      await proxy?.stop();
+      await proxy.stop();
     }
   }
 }

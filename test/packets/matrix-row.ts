@@ -86,10 +86,10 @@ class RowPlayer {
     }
     const service = this.#services.find(({ name }) => name === to.service);
     if (service === undefined) throw new Error(`the row has no Service ${to.service}`);
-    const { clusterIP, port: servicePort, nodePort } = serviceAddress(service);
-    const target = to.node === undefined ? { to: clusterIP, port: servicePort }
-      : { to: ADDRESSES[to.node].ipv4, port: nodePort };
-    return families.includes("ipv4") ? [{ from, protocol, ...target }] : [];
+    const { clusterIPs, port: servicePort, nodePort } = serviceAddress(service);
+    return families.map((each) => (to.node === undefined
+      ? { from, protocol, to: clusterIPs[each], port: servicePort }
+      : { from, protocol, to: ADDRESSES[to.node][each], port: nodePort }));
   }
 
   async #connect({ connect, from, to, protocol, port }: Extract<CaseStep, { connect: string }>): Promise<void> {

@@ -28,6 +28,13 @@ const GUARDED: ClusterDraft = {
   },
 };
 
+/** Packets that the one line of `save -c` has seen. @throws AssertionError unless there is exactly one */
+function countOf(saved: string, line: RegExp): number {
+  const found = saved.split("\n").filter((each) => line.test(each));
+  assert.equal(found.length, 1, `${line} in\n${saved}`);
+  return Number(found[0]?.match(/^\[(\d+):/)?.[1]);
+}
+
 for (const backend of ["nft", "legacy"] as const) {
   for (const wiring of ["bridge", "ptp"] as const) {
     describe(`packets that are no plain first packets: ${backend}, ${wiring}`, function () {
@@ -131,6 +138,28 @@ for (const backend of ["nft", "legacy"] as const) {
             } finally {
               await inNode("right", "ip", "link", "set", "to-d", "mtu", "1500");
             }
+          });
+        }
+      });
+
+      describe("case 19", () => {
+        for (const family of FAMILIES) {
+          it(`the line of an SCTP port counts what it lets in, and the last one what it does not: ${family}`, async () => {
+            const ports = [{ protocol: "SCTP", port: 80 }];
+            await apply({ policies: { "shop/a": ingressOf("a", [{ from: [{ podSelector: {} }], ports }]) } });
+            const init = { to: ADDRESSES.a[family], protocol: "SCTP" } as const;
+            const tool = `${family === "ipv4" ? "iptables" : "ip6tables"}-${backend}-save`;
+            const counted = async (line: RegExp): Promise<number> => countOf(await inNode("left", tool, "-c"), line);
+            const allowing = /-A TW-CI\S* .*-p sctp .*--dport 80 .*-j RETURN$/;
+            const dropping = /-A TW-DROP -j DROP$/;
+            const [allowed, dropped] = [await counted(allowing), await counted(dropping)];
+            const outcomes = await bed.prober.probe([
+              { ...init, from: "b", port: 80 }, { ...init, from: "d", port: 80 }, { ...init, from: "b", port: 81 },
+              { ...init, from: "c", port: 80 },
+            ], 500);
+            assert.deepEqual(outcomes, ["open", "open", "dropped", "dropped"]);
+            assert.equal(await counted(allowing) - allowed, 2);
+            assert.equal(await counted(dropping) - dropped, 2);
           });
         }
       });

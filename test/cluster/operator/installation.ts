@@ -35,6 +35,40 @@ export interface ShownEvent {
   readonly regarding: { readonly name: string };
 }
 
+/**
+ * Starts the next usual installation while the tests of one run, which is mostly waiting; only in a run of everything:
+ * one test file needs no second.
+ */
+export class InstallationStock {
+  readonly #ahead: boolean;
+  #next: Promise<Installation> | undefined;
+
+  constructor(ahead: boolean) {
+    this.#ahead = ahead;
+  }
+
+  async take(): Promise<Installation> {
+    const taken = await (this.#next ?? this.#start());
+    this.#next = this.#ahead ? this.#start() : undefined;
+    // Told to who takes it.
+    this.#next?.catch(() => undefined);
+    return taken;
+  }
+
+  /** Stops what nobody has taken. */
+  async clear(): Promise<void> {
+    const next = await this.#next?.catch(() => undefined);
+    this.#next = undefined;
+    await next?.stop();
+  }
+
+  #start(): Promise<Installation> {
+    return Installation.fresh({ controllerManager: true });
+  }
+}
+
+export const STOCK = new InstallationStock(process.env["TIERWALL_THOROUGH"] === "1");
+
 /** A control plane with what `kubectl apply -k` puts there. The operators run as processes beside it. */
 export class Installation {
   readonly plane: ControlPlane;
@@ -52,7 +86,12 @@ export class Installation {
     process.once("exit", this.#kill);
   }
 
-  static async start(options: ControlPlaneOptions = { controllerManager: true }): Promise<Installation> {
+  /** Without options one that may have been started ahead. */
+  static async start(options?: ControlPlaneOptions): Promise<Installation> {
+    return options === undefined ? await STOCK.take() : await Installation.fresh(options);
+  }
+
+  static async fresh(options: ControlPlaneOptions): Promise<Installation> {
     const plane = await ControlPlane.start(options);
     try {
       await done(plane, ["apply", "--server-side", `--kustomize=${OVERLAY}`]);

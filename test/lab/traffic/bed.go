@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -125,7 +126,9 @@ func (b *bed) admit(host BedHost) error {
 			return err
 		}
 		for _, port := range host.TCP {
-			listener, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+			// No keepalives: connections that nobody uses are to be silent.
+			quiet := net.ListenConfig{KeepAlive: -1}
+			listener, err := quiet.Listen(context.Background(), "tcp", ":"+strconv.Itoa(port))
 			if err != nil {
 				return err
 			}

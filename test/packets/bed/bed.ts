@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import type { EnforcerSettings } from "../../../operator/api/enforcer-settings.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { ADDRESSES, FAMILIES, HOSTS, type NodeHost, NODES } from "./address-plan.ts";
 import { ClusterFeed, type RawCluster } from "./cluster-feed.ts";
@@ -14,6 +14,7 @@ export class Bed {
   #links = new Map<NodeHost, NodeLink>();
   #feed: ClusterFeed | undefined;
   #settings = "";
+  #greeting: Partial<EnforcerSettings> = {};
 
   private constructor(network: BedNetwork, prober: BedProber) {
     this.network = network;
@@ -57,6 +58,21 @@ export class Bed {
     if (this.network.wiring === "bridge") await this.network.forgetNeighbours();
   }
 
+  /** Starts one enforcer on what a killed one has left, and waits until it has applied what that one had not. */
+  async revive(node: NodeHost, options: FirewallOptions): Promise<void> {
+    await this.#links.get(node)?.stop();
+    const link = await this.#link(node, options);
+    this.#links.set(node, link);
+    if (this.#feed !== undefined) await link.greet(this.#greeting, this.#feed.state(node));
+  }
+
+  /** The enforcer of a node. */
+  enforcer(node: NodeHost): NodeLink {
+    const link = this.#links.get(node);
+    if (link === undefined) throw new Error(`no enforcer on ${node}`);
+    return link;
+  }
+
   async #tell(cluster: RawCluster): Promise<void> {
     const { enforce, nodeTraffic } = cluster;
     const settings = `${enforce} ${nodeTraffic}`;
@@ -66,6 +82,7 @@ export class Bed {
       await Promise.all([...this.#links].map(([node, link]) => link.greet({ nodeTraffic }, feed.state(node))));
       this.#feed = feed;
       this.#settings = settings;
+      this.#greeting = { nodeTraffic };
       return;
     }
     const changes = this.#feed.update(cluster);
@@ -83,14 +100,19 @@ export class Bed {
 
   async #start(options: FirewallOptions): Promise<void> {
     this.#feed = undefined;
-    const started = NODES.map(async (node) => {
-      // The legacy tools' lock is one file for the whole machine: nodes are machines of their own.
-      const env = { XTABLES_LOCKFILE: join(this.network.folder, `${node}.lock`) };
-      // `ip netns exec` shows the node's own interfaces under /sys too, as a pod on its host network sees them.
-      const enter = ["ip", "netns", "exec", this.network.namespace(node)];
-      return [node, await NodeLink.start(node, enter, env, options)] as const;
-    });
+    const started = NODES.map(async (node) => [node, await this.#link(node, options)] as const);
     this.#links = new Map(await Promise.all(started));
+  }
+
+  async #link(node: NodeHost, options: FirewallOptions): Promise<NodeLink> {
+    // The legacy tools' lock is one file for the whole machine: nodes are machines of their own.
+    const env = {
+      XTABLES_LOCKFILE: this.network.lock(node),
+      ...(options.path !== undefined && { PATH: options.path }),
+    };
+    // `ip netns exec` shows the node's own interfaces under /sys too, as a pod on its host network sees them.
+    const enter = ["ip", "netns", "exec", this.network.namespace(node)];
+    return await NodeLink.start(node, enter, env, options);
   }
 
   async #stopLinks(): Promise<void> {

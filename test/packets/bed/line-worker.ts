@@ -26,6 +26,15 @@ export class LineWorker {
     createInterface({ input: this.#child.stdout }).on("line", (line) => this.#answer(line));
   }
 
+  get pid(): number | undefined {
+    return this.#over ? undefined : this.#child.pid;
+  }
+
+  /** When it has ended, however it did. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
   /** @throws Error with the worker's own words */
   order(order: object): Promise<unknown> {
     if (this.#over) return Promise.reject(new Error("the worker has ended"));

@@ -31,7 +31,7 @@ export class BedNetwork {
     await sweep();
     const network = new BedNetwork(wiring, await ownedFolder(folderPrefix));
     await output(["ip", "-batch", "-"], { input: lines(HOSTS.map((host) => `netns add ${network.namespace(host)}`)) });
-    await Promise.all(HOSTS.map((host) => network.#run(host, ["sysctl", "-qw", ...sysctls(host, wiring)])));
+    await Promise.all(HOSTS.map((host) => network.run(host, ["sysctl", "-qw", ...sysctls(host, wiring)])));
     await output(["ip", "-batch", "-"], { input: lines(network.#links()) });
     await Promise.all(HOSTS.map((host) => network.#configure(host)));
     return network;
@@ -50,6 +50,11 @@ export class BedNetwork {
     return ["nsenter", `--net=${this.path(host)}`, "--"];
   }
 
+  /** The file by whose lock the legacy tools of a host wait for each other. */
+  lock(host: HostName): string {
+    return join(this.folder, `${host}.lock`);
+  }
+
   /** Every address by which a host is known: a node has another on its bridge. */
   addresses(host: HostName): readonly string[] {
     const bridged = this.wiring === "bridge" && isNode(host);
@@ -62,10 +67,15 @@ export class BedNetwork {
   async wipe(node: NodeHost): Promise<void> {
     const empty = lines(["*filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT", "COMMIT"]);
     for (const tables of ["iptables", "ip6tables"]) {
-      for (const backend of ["nft", "legacy"]) await this.#run(node, [`${tables}-${backend}-restore`], empty);
+      for (const backend of ["nft", "legacy"]) await this.run(node, [`${tables}-${backend}-restore`], empty);
     }
-    await this.#run(node, ["conntrack", "-F"]);
-    await this.#run(node, ["ipset", "destroy"]);
+    await this.run(node, ["conntrack", "-F"]);
+    await this.run(node, ["ipset", "destroy"]);
+  }
+
+  /** Empties connection tracking on both nodes; what is open then looks new. */
+  async forgetConnections(): Promise<void> {
+    await Promise.all(NODES.map((node) => this.run(node, ["conntrack", "-F"])));
   }
 
   /** Makes every host look for its neighbours anew, so that discovery which does not get through shows at once. */
@@ -78,8 +88,9 @@ export class BedNetwork {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  #run(host: HostName, argv: readonly string[], input = ""): Promise<string> {
-    return output([...this.enter(host), ...argv], { input, env: { XTABLES_LOCKFILE: join(this.folder, `${host}.lock`) } });
+  /** What a command prints inside a host. @throws Error if it fails */
+  run(host: HostName, argv: readonly string[], input = ""): Promise<string> {
+    return output([...this.enter(host), ...argv], { input, env: { XTABLES_LOCKFILE: this.lock(host) } });
   }
 
   #links(): readonly string[] {

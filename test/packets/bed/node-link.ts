@@ -5,7 +5,8 @@ import { Follower } from "../../../operator/stream/follower.ts";
 import { PROTOCOL } from "../../../operator/stream/wire.ts";
 import { type NodeHost, POD_NETS } from "./address-plan.ts";
 import { LineWorker } from "./line-worker.ts";
-import type { NodeOrder } from "./node-worker.ts";
+import type { Step } from "./mortal-netfilter.ts";
+import type { NodeOrder, Standing } from "./node-worker.ts";
 import type { FirewallOptions } from "./product-agent.ts";
 
 const program = fileURLToPath(new URL("node-worker.ts", import.meta.url));
@@ -61,6 +62,26 @@ export class NodeLink {
   async change(delta: NodeDelta): Promise<void> {
     this.#follower?.change(delta);
     await this.#flush();
+  }
+
+  /** What the node says of itself now. */
+  async standing(): Promise<Standing> {
+    return await this.#order({ do: "standing" }) as Standing;
+  }
+
+  /** The node's enforcer gets a SIGKILL right after this step of a change. */
+  async killAfter(step: Step): Promise<void> {
+    await this.#order({ do: "die", after: step });
+  }
+
+  /** When the enforcer has ended. */
+  get ended(): Promise<void> {
+    return this.#worker.ended;
+  }
+
+  /** Of the enforcer's process. */
+  get pid(): number | undefined {
+    return this.#worker.pid;
   }
 
   async stop(): Promise<void> {

@@ -8,23 +8,25 @@ import { chooseBackend } from "../../../operator/enforcer/netfilter/backend-choi
 import type { Backend } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { NodeFirewall } from "../../../operator/enforcer/node-firewall.ts";
 import type { NodeReport } from "../../../operator/enforcer/node-report.ts";
-import { LackingNetfilter } from "./lacking-netfilter.ts";
+import { type Doom, MortalNetfilter } from "./mortal-netfilter.ts";
 
 /** What a bed says about the machine that the enforcer finds. */
 export interface FirewallOptions {
   readonly backend: Backend;
   /** What the kernel is to lack. */
   readonly lacks?: readonly Extension[];
+  /** Folders in which the enforcer finds its tools; absent = where we do. */
+  readonly path?: string;
   /** What users set, beside what comes with each cluster. */
   readonly settings?: Partial<EnforcerSettings>;
 }
 
 /** The enforcer's loop and firewall as the enforcer puts them together, without its stream and its SegmentNode. */
 export function productAgent(
-  { lacks = [] }: FirewallOptions, report: (report: NodeReport) => void, log: LineLogger,
+  { lacks = [] }: FirewallOptions, doom: Doom, report: (report: NodeReport) => void, log: LineLogger,
 ): Agent {
   const firewall = new NodeFirewall({
-    netfilter: (backend) => new LackingNetfilter(backend, lacks),
+    netfilter: (backend) => new MortalNetfilter(backend, lacks, doom),
     chooseBackend,
     host: new LinuxHost(),
     monotonic: SYSTEM_CLOCK.monotonic,

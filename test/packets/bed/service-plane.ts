@@ -1,5 +1,6 @@
+import type { Family } from "../../../operator/enforcer/layout/family.ts";
 import { ControlPlane } from "../../lab/control-plane.ts";
-import { ADDRESSES, NODES, type NodeHost, POD_NETS, type PodHost } from "./address-plan.ts";
+import { ADDRESSES, FAMILIES, NODES, type NodeHost, POD_NETS, type PodHost } from "./address-plan.ts";
 
 /** A Service with one endpoint. */
 export interface BedService {
@@ -10,9 +11,9 @@ export interface BedService {
   readonly targetPort: number;
 }
 
-/** Where a Service is reached: it has an IPv4 address and a port on each node. */
+/** Where a Service is reached: it has an address of each family, and a port on each node. */
 export interface ServiceAddress {
-  readonly clusterIP: string;
+  readonly clusterIPs: Readonly<Record<Family, string>>;
   readonly port: number;
   readonly nodePort: number;
 }
@@ -53,19 +54,23 @@ export class ServicePlane {
 
   async #fill(services: readonly BedService[]): Promise<void> {
     const distinct = new Map(services.map((service) => [objectName(service), service])).values().toArray();
-    const items = [...NODES.map(nodeObject), ...distinct.flatMap((service) => [serviceObject(service), slice(service)])];
+    const items = [...NODES.map(nodeObject), ...distinct.flatMap((service) => [
+      serviceObject(service), ...FAMILIES.map((family) => slice(service, family)),
+    ])];
     const list = JSON.stringify({ apiVersion: "v1", kind: "List", items });
     await this.#kubectl(["create", "--filename=-"], list);
     for (const node of NODES) {
-      const status = { addresses: [{ type: "InternalIP", address: ADDRESSES[node].ipv4 }] };
+      const addresses = FAMILIES.map((family) => ({ type: "InternalIP", address: ADDRESSES[node][family] }));
+      const status = { addresses };
       await this.#kubectl(["patch", "node", node, "--subresource=status", `--patch=${JSON.stringify({ status })}`]);
     }
     const created = JSON.parse(await this.#kubectl(["get", "services", "--output=json"])) as CreatedServices;
     for (const { metadata, spec } of created.items) {
       const [first] = spec.ports;
       if (first?.nodePort === undefined) continue;
+      const [ipv4 = "", ipv6 = ""] = spec.clusterIPs;
       const { port, nodePort } = first;
-      this.#addresses.set(metadata.name, { clusterIP: spec.clusterIP, port, nodePort });
+      this.#addresses.set(metadata.name, { clusterIPs: { ipv4, ipv6 }, port, nodePort });
     }
   }
 
@@ -86,32 +91,36 @@ interface CreatedServices {
   readonly items: readonly {
     readonly metadata: { readonly name: string };
     readonly spec: {
-      readonly clusterIP: string;
+      /** In the order that was asked for. */
+      readonly clusterIPs: readonly string[];
       readonly ports: readonly { readonly port: number; readonly nodePort?: number }[];
     };
   }[];
 }
 
 function nodeObject(node: NodeHost): object {
-  const { ipv4 } = POD_NETS[node];
-  return { apiVersion: "v1", kind: "Node", metadata: { name: node }, spec: { podCIDR: ipv4, podCIDRs: [ipv4] } };
+  const { ipv4, ipv6 } = POD_NETS[node];
+  return { apiVersion: "v1", kind: "Node", metadata: { name: node }, spec: { podCIDR: ipv4, podCIDRs: [ipv4, ipv6] } };
 }
 
 function serviceObject(service: BedService): object {
   const { protocol, port, targetPort } = service;
   return {
     apiVersion: "v1", kind: "Service", metadata: { name: objectName(service) },
-    spec: { type: "NodePort", ports: [{ protocol, port, targetPort }] },
+    spec: {
+      type: "NodePort", ipFamilyPolicy: "RequireDualStack", ipFamilies: ["IPv4", "IPv6"],
+      ports: [{ protocol, port, targetPort }],
+    },
   };
 }
 
-function slice(service: BedService): object {
+function slice(service: BedService, family: Family): object {
   const name = objectName(service);
   return {
     apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice",
-    metadata: { name, labels: { "kubernetes.io/service-name": name } },
-    addressType: "IPv4",
-    endpoints: [{ addresses: [ADDRESSES[service.pod].ipv4], conditions: { ready: true } }],
+    metadata: { name: `${name}-${family}`, labels: { "kubernetes.io/service-name": name } },
+    addressType: family === "ipv4" ? "IPv4" : "IPv6",
+    endpoints: [{ addresses: [ADDRESSES[service.pod][family]], conditions: { ready: true } }],
     ports: [{ name: "", protocol: service.protocol, port: service.targetPort }],
   };
 }

@@ -9,10 +9,10 @@ import { type NodeHost, NODES } from "./address-plan.ts";
 import type { Bed } from "./bed.ts";
 import type { ServicePlane } from "./service-plane.ts";
 
-const clusterNet = "10.101.0.0/16";
+const clusterNets = "10.101.0.0/16,fd00:10:101::/48";
 const tools = ["iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"];
 
-/** kube-proxy on each node of a bed: IPv4, by the same iptables backend as the firewall. */
+/** kube-proxy on each node of a bed: both families, by the same iptables backend as the firewall. */
 export class ServiceProxy {
   readonly #daemons: readonly Daemon[];
 
@@ -31,9 +31,11 @@ export class ServiceProxy {
         const daemon = proxy.#daemons[index];
         await waitFor(`the Services on node ${node}`, async () => {
           daemon?.assertRunning();
-          const save = [...bed.network.enter(node), `iptables-${backend}-save`, "--table=nat"];
-          const { stdout } = await command(save);
-          return all.every(({ nodePort }) => stdout.includes(`--dport ${nodePort} `)) ? true : undefined;
+          const saved = await Promise.all(["iptables", "ip6tables"].map((tool) => (
+            command([...bed.network.enter(node), `${tool}-${backend}-save`, "--table=nat"])
+          )));
+          const holds = (rules: string): boolean => all.every(({ nodePort }) => rules.includes(`--dport ${nodePort} `));
+          return saved.every(({ stdout }) => holds(stdout)) ? true : undefined;
         }, { timeoutMs: 30_000, everyMs: 50, ...(daemon && { log: daemon.log }) });
       }
       return proxy;
@@ -54,7 +56,7 @@ function startOn(node: NodeHost, bed: Bed, kubeconfig: string, binaries: string)
     // It ends with this process, however that ends.
     "setpriv", "--pdeathsig", "KILL", "--", ...network.enter(node),
     componentPath("kube-proxy"), `--kubeconfig=${kubeconfig}`, `--hostname-override=${node}`, "--proxy-mode=iptables",
-    `--cluster-cidr=${clusterNet}`, "--iptables-min-sync-period=50ms",
+    `--cluster-cidr=${clusterNets}`, "--iptables-min-sync-period=50ms",
     // These are settings of the machine, not of a network namespace.
     "--conntrack-max-per-core=0", "--conntrack-min=0",
   ];
