@@ -1,0 +1,168 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { EnforcerSettings } from "../../../operator/api/enforcer-settings.ts";
+import type { ResolvedPort } from "../../../operator/api/node-state.ts";
+import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
+import { buildTraffic } from "../../image/build-traffic.mjs";
+import { type Hold, Prober } from "../../lab/prober.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { EnforcedNode } from "../enforced-node.ts";
+import { HOSTS } from "../enforcer-cases.ts";
+import type { Worker } from "../enforcer-network.ts";
+import { SEGMENT } from "../enforcer-operator.ts";
+import type { StateDraft } from "../enforcer-state.ts";
+import { type Pair, type Place, Vigil, type VigilReport } from "../vigil.ts";
+import type { FaultyOrder, Many } from "./stream-operator.ts";
+
+type Pod = "web" | "db";
+
+const PROGRAM = fileURLToPath(new URL("stream-operator.ts", import.meta.url));
+const PORT = 8080;
+const STRANGE_PORT = 8081;
+const [WEB] = HOSTS.web;
+const [DB] = HOSTS.db;
+/** On a busy machine, with the enforcer's pauses between attempts. */
+const SOON = { timeoutMs: 40_000, everyMs: 25 };
+
+const PODS: StateDraft["pods"] = { web: { address: WEB, ingress: ["web"] }, db: { address: DB, ingress: ["db"] } };
+const DBS = { peers: ["dbs"], ports: onPort(PORT) };
+
+/** `db` may talk to `web`, and nobody to `db`. */
+export const DENIED: StateDraft = {
+  pods: PODS, policies: { web: { ingress: [DBS] }, db: {} }, peers: { dbs: [DB] },
+};
+/** The set `webs` may talk to `db`, and to `web` on a port on which `db` would like to be heard. */
+export const ALLOWED: StateDraft = {
+  pods: PODS,
+  policies: {
+    web: { ingress: [DBS, { peers: ["webs"], ports: onPort(STRANGE_PORT) }] },
+    db: { ingress: [{ peers: ["webs"], ports: onPort(PORT) }] },
+  },
+  peers: { dbs: [DB], webs: [WEB] },
+};
+
+export const CHANGING = pairs("web", "db", PORT);
+export const KEPT = pairs("db", "web", PORT);
+export const NEVER = pairs("db", "web", STRANGE_PORT);
+
+/** An enforcer as a process, under probes, and an operator that can do it harm. */
+export class StreamScene implements Place {
+  readonly node: EnforcedNode;
+  readonly #operator: Worker;
+  readonly #servers: readonly ChildProcess[];
+  readonly #traffic: string;
+  #generation = 0;
+
+  private constructor(node: EnforcedNode, operator: Worker, servers: readonly ChildProcess[], traffic: string) {
+    this.node = node;
+    this.#operator = operator;
+    this.#servers = servers;
+    this.#traffic = traffic;
+  }
+
+  /** With an enforcer that has nothing in force yet. */
+  static async create(settings: Partial<EnforcerSettings> = {}, program?: readonly string[]): Promise<StreamScene> {
+    const traffic = await buildTraffic();
+    const node = await EnforcedNode.create();
+    try {
+      const files = ["ca.crt", "tls.key"].map((name) => join(dirname(node.stateDirectory), name));
+      const operator = await node.network.worker("node", PROGRAM, ...files, JSON.stringify(settings));
+      const scene = new StreamScene(node, operator, ["web", "db"].map((pod) => serve(node, pod, traffic)), traffic);
+      node.start(program);
+      return scene;
+    } catch (error) {
+      await node.remove();
+      throw error;
+    }
+  }
+
+  async remove(): Promise<void> {
+    for (const server of this.#servers) {
+      server.kill("SIGKILL");
+      if (server.exitCode === null && server.signalCode === null) await once(server, "close");
+    }
+    await this.node.remove();
+  }
+
+  order<Outcome>(order: FaultyOrder): Promise<Outcome> {
+    return this.#operator.order<Outcome>(order);
+  }
+
+  /** The state that the next connection gets. @returns its generation */
+  async offer(state: StateDraft, many?: Many): Promise<number> {
+    const generation = (this.#generation += 1);
+    await this.order({ do: "state", state, generation, many });
+    return generation;
+  }
+
+  /** Offers a state in a stream that is begun anew, and waits until it is confirmed. */
+  async enforce(state: StateDraft, many?: Many): Promise<SegmentNodeStatus> {
+    const revision = `r${await this.offer(state, many)}`;
+    await this.order({ do: "hang up" });
+    return await this.untilStatus(revision, ({ policies, conditions }) => {
+      const confirmed = policies.some((policy) => policy.name === SEGMENT && policy.revision === revision);
+      return confirmed && conditions.some(({ reason }) => reason === "Enforcing");
+    });
+  }
+
+  /** The newest status, once it is as wanted. */
+  async untilStatus(what: string, wanted: (status: SegmentNodeStatus) => boolean): Promise<SegmentNodeStatus> {
+    return await waitFor(`a SegmentNode that says ${what}`, async () => {
+      const status = (await this.order<SegmentNodeStatus[]>({ do: "statuses" })).at(-1);
+      if (status !== undefined && wanted(status)) return status;
+      throw new Error(`the newest says ${JSON.stringify(status?.conditions)}`);
+    }, SOON);
+  }
+
+  /** To be called before something is done: what it gives waits until the enforcer has logged this so often since. */
+  saidAgain(message: string, times = 1): () => Promise<void> {
+    const said = () => this.node.log.filter((line) => line.message === message).length;
+    const wanted = said() + times;
+    return async () => {
+      await waitFor(`"${message}" in the log`, () => said() >= wanted || undefined, SOON);
+    };
+  }
+
+  /** What probes saw while something was done: they end with it, however that ends. */
+  async underProbes(act: (vigil: Vigil, hold: Hold) => Promise<void>): Promise<VigilReport> {
+    const vigil = await Vigil.start(this, [...KEPT, ...CHANGING, ...NEVER]);
+    const prober = await this.prober("", "db");
+    try {
+      await act(vigil, await prober.hold({ to: WEB, port: PORT, protocol: "tcp", timeoutMs: 5_000 }));
+    } catch (error) {
+      await vigil.stop().catch(() => undefined);
+      throw error;
+    } finally {
+      await prober.stop();
+    }
+    return await vigil.stop();
+  }
+
+  async prober(_namespace: string, pod: string): Promise<Prober> {
+    return new Prober(["ip", "netns", "exec", this.node.network.namespace(pod), this.#traffic, "probe"], {});
+  }
+
+  async podIP(_namespace: string, pod: string): Promise<string> {
+    return pod === "web" ? WEB : DB;
+  }
+}
+
+function pairs(client: Pod, server: Pod, port: number): readonly Pair[] {
+  return (["tcp", "udp"] as const).map((protocol) => (
+    { client: `default/${client}`, server: `default/${server}`, port, protocol }
+  ));
+}
+
+function onPort(port: number): readonly ResolvedPort[] {
+  return [{ protocol: "TCP", port }, { protocol: "UDP", port }];
+}
+
+/** It ends with this process, however that ends. */
+function serve(node: EnforcedNode, pod: string, traffic: string): ChildProcess {
+  const inPod = ["ip", "netns", "exec", node.network.namespace(pod)];
+  const ports = [PORT, STRANGE_PORT].join();
+  const argv = [...inPod, traffic, "serve", `-name=${pod}`, `-tcp=${ports}`, `-udp=${ports}`];
+  return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], { stdio: "ignore" });
+}

@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Backend } from "../../../operator/enforcer/netfilter/netfilter.ts";
+import type { ClusterDraft } from "../../cases/case.ts";
+import { ingressOf } from "../../cases/policies.ts";
+import { waitFor } from "../../lab/wait.ts";
+import { Vigil } from "../vigil.ts";
+import { LongFlows } from "./long-flows.ts";
+import { both, EDGE_MS, Scene, tcp, tell, udp } from "./scene.ts";
+import { type Breakage, endTool, Toolbox } from "./toolbox.ts";
+
+const WEBS = ingressOf("a", [{ from: [{ podSelector: { matchLabels: { tier: "web" } } }] }]);
+const WIDE: ClusterDraft = { policies: { "shop/webs": WEBS } };
+/** Takes a member out of a set, a class, and its set: every tool is needed for it. */
+const NARROW: ClusterDraft = {
+  policies: { "shop/webs": ingressOf("a", [{ from: [{ podSelector: { matchLabels: { pod: "d" } } }] }]) },
+};
+
+const KEPT = both("shop/d", "shop/a");
+const DENIED = both("other/e", "shop/a");
+const CHANGING = both("shop/b", "shop/a");
+const LONG_KEPT = [tcp("shop/d", "shop/a"), udp("shop/d", "shop/a")];
+const WATCHED_MS = 300;
+/** The enforcer waits for up to five seconds before it tries again, and machines are busy. */
+const SOON = { timeoutMs: 30_000, everyMs: 20 };
+
+interface Scarcity {
+  readonly backend: Backend;
+  readonly tool: "restore" | "save" | "ipset";
+  readonly how: Breakage;
+  readonly says: RegExp;
+}
+
+const SCARCITIES: readonly Scarcity[] = [
+  { backend: "nft", tool: "restore", how: "missing", says: /IptablesMissing: .*-restore is not installed/ },
+  { backend: "legacy", tool: "restore", how: "failing", says: /ApplyFailed: .*-restore.*broken on purpose/ },
+  { backend: "nft", tool: "save", how: "failing", says: /ApplyFailed: .*-save.*broken on purpose/ },
+  { backend: "nft", tool: "ipset", how: "missing", says: /IpsetMissing: ipset is not installed/ },
+  { backend: "legacy", tool: "ipset", how: "failing", says: /ApplyFailed: ipset.*broken on purpose/ },
+];
+
+describe("tools that are not what they were", function () {
+  this.timeout(90_000);
+  let scene: Scene;
+  let toolbox: Toolbox;
+
+  before(async () => {
+    toolbox = await Toolbox.create();
+    scene = await Scene.create();
+  });
+  afterEach(() => scene.quiet());
+  after(async () => {
+    await scene.remove();
+    await toolbox.remove();
+  });
+
+  for (const { backend, tool, how, says } of SCARCITIES) {
+    it(`${nameOf(tool, backend)} ${how}: said, no wrong packet, and made good once it is back`, async () => {
+      const program = nameOf(tool, backend);
+      const end = await begin(backend);
+      await toolbox.break(program, how);
+      try {
+        await endTool(enforcerPid(), program);
+        const change = scene.bed.apply(scene.cluster(NARROW));
+        // What is read only to check the kernel holds no change up.
+        if (tool === "save") await change;
+        else await assert.rejects(change, says);
+        await said(says);
+        await sleep(WATCHED_MS);
+      } finally {
+        await toolbox.mend(program);
+      }
+      await end(`${program} ${how}`);
+    });
+  }
+
+  it("a tool that is missing when the enforcer starts: what is in force stays so until it is back", async () => {
+    const end = await begin("nft");
+    const program = nameOf("restore", "nft");
+    await toolbox.break(program, "missing");
+    try {
+      await assert.rejects(scene.bed.revive("left", options("nft")), /IptablesMissing/);
+      await sleep(WATCHED_MS);
+    } finally {
+      await toolbox.mend(program);
+    }
+    await said(/^Enforcing: /);
+    await scene.bed.apply(scene.cluster(NARROW));
+    await end("started without its tool");
+  });
+
+  it("a tool that never answers is given up, and another one finishes what it was told", async () => {
+    const end = await begin("nft");
+    const program = nameOf("restore", "nft");
+    await toolbox.break(program, "hanging");
+    await endTool(enforcerPid(), program);
+    const applied = scene.bed.apply(scene.cluster(NARROW));
+    await sleep(1_000);
+    await toolbox.mend(program);
+    await applied;
+    await end("iptables-restore that hangs");
+  });
+
+  it("the lock of the legacy tools held by somebody: the change waits for it", async () => {
+    const end = await begin("legacy");
+    const heldMs = 6_000;
+    const seconds = String(heldMs / 1_000);
+    const lock = scene.bed.network.lock("left");
+    const holder = scene.onNode("flock", lock, "sleep", seconds).then(() => performance.now());
+    await waitFor("the lock being held", async () => {
+      return await scene.onNode("flock", "-n", lock, "true").then(() => undefined, () => true);
+    }, SOON);
+    await scene.bed.apply(scene.cluster(NARROW));
+    const applied = performance.now();
+    assert.ok(applied >= await holder, "nobody waited for the lock");
+    await end(`the lock held for ${seconds} s`);
+  });
+
+  it("somebody who looks at all sets without a pause disturbs no change", async () => {
+    const end = await begin("nft");
+    const [program = "", ...args] = scene.bed.network.enter("left");
+    const loop = spawn(program, [...args, "sh", "-c", "while :; do ipset save >/dev/null; done"], { stdio: "ignore" });
+    try {
+      for (let round = 0; round < 5; round += 1) {
+        await scene.bed.apply(scene.cluster(NARROW));
+        await scene.bed.apply(scene.cluster(WIDE));
+      }
+      await scene.bed.apply(scene.cluster(NARROW));
+    } finally {
+      loop.kill("SIGKILL");
+    }
+    await end("a loop of ipset save");
+  });
+
+  /** @returns what waits until the narrow state is in force and judges all probes */
+  async function begin(backend: Backend): Promise<(fault: string) => Promise<void>> {
+    await scene.bed.install(options(backend));
+    await scene.bed.apply(scene.cluster(WIDE));
+    const vigil = await Vigil.start(scene, [...KEPT, ...DENIED, ...CHANGING]);
+    const kept = await LongFlows.open(scene, LONG_KEPT);
+    const cut = await LongFlows.open(scene, CHANGING);
+    await cut.assertAlive(CHANGING);
+    await sleep(WATCHED_MS);
+    const harmed = vigil.mark("the fault");
+    return async (fault) => {
+      const mended = vigil.mark("the fault is over");
+      await kept.assertAlive(LONG_KEPT);
+      await waitFor("the narrow state being in force", async () => {
+        return (await scene.bed.enforcer("left").standing()).current ? true : undefined;
+      }, SOON);
+      const held = vigil.mark("in force");
+      await sleep(WATCHED_MS);
+      await cut.assertSilent(CHANGING, held);
+      await kept.assertAlive(LONG_KEPT);
+      await cut.end();
+      await kept.end(LONG_KEPT);
+      const report = await vigil.stop();
+      tell(fault, backend, report.summary, `in force ${Math.round(held - mended)} ms after it was over`);
+      report.assertAll(KEPT, "open");
+      report.assertAll(DENIED, "dropped");
+      report.assertAll(CHANGING, "open", { to: harmed - EDGE_MS });
+      report.assertAll(CHANGING, "dropped", { from: held });
+      assert.match(await ready(), /^Enforcing: /);
+    };
+  }
+
+  function options(backend: Backend) {
+    return { backend, path: toolbox.folder, settings: { driftCheckMs: 500 } } as const;
+  }
+
+  function nameOf(tool: Scarcity["tool"], backend: Backend): string {
+    return tool === "ipset" ? tool : `iptables-${backend}-${tool}`;
+  }
+
+  function enforcerPid(): number {
+    const { pid } = scene.bed.enforcer("left");
+    assert.ok(pid !== undefined);
+    return pid;
+  }
+
+  /** Waits until the node's SegmentNode would say it. */
+  async function said(words: RegExp): Promise<void> {
+    await waitFor(`the SegmentNode saying ${words}`, async () => words.test(await ready()) ? true : undefined, SOON);
+  }
+
+  /** Reason and message of the node's Ready condition. */
+  async function ready(): Promise<string> {
+    const { status } = await scene.bed.enforcer("left").standing();
+    const condition = status?.conditions.find(({ type }) => type === "Ready");
+    return `${condition?.reason}: ${condition?.message}`;
+  }
+});
