@@ -153,7 +153,8 @@ export class FamilyFirewall {
     const wrote = narrower || !inForce(steps);
     if (wrote) this.#unnamed = { meant, ruleset };
     const applied = { wrote, ...count(ruleset), leaversDue: this.#leaversDue };
-    this.#sound = wrote ? undefined : { kernel: current, state, layout: this.#layout, applied };
+    const swept = steps.sweepChains === "" && steps.sweepSets === "";
+    this.#sound = wrote || !swept ? undefined : { kernel: current, state, layout: this.#layout, applied };
     return applied;
   }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Backend, Netfilter } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import type { Family } from "../../../operator/enforcer/layout/family.ts";
@@ -27,13 +28,18 @@ export class FakeNetfilter implements Netfilter {
   readonly failures: (NetfilterError | undefined)[] = [];
   readonly #tables: Record<Family, Chains> = { ipv4: emptyTable(), ipv6: emptyTable() };
   readonly #sets: Sets = new Map();
+  readonly #known = new Map<Family, KernelState>();
 
   async read(family: Family): Promise<KernelState> {
     const inet = family === "ipv4" ? "inet" : "inet6";
     const sets = [...this.#sets].filter(([, set]) => set.inet === inet).map(([name, { type, members }]) => {
       return [name, { type, members: new Set(members) }] as [string, KernelSet];
     });
-    return { ...(await this.leftovers(family)), sets: new Map(sets) };
+    const state = { ...(await this.leftovers(family)), sets: new Map(sets) };
+    const known = this.#known.get(family);
+    if (isDeepStrictEqual(known, state)) return known ?? state;
+    this.#known.set(family, state);
+    return state;
   }
 
   async leftovers(family: Family): Promise<Pick<KernelState, "chains" | "hooks">> {

@@ -208,6 +208,49 @@ describe("FamilyFirewall", () => {
     });
   });
 
+  describe("a check", () => {
+    it("writes nothing and says the same as long as nothing changes", async () => {
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel);
+      const state = guarded(["10.2.0.1"]);
+      await firewall.apply(state, signal);
+      for (let round = 0; round < 3; round += 1) await firewall.sweep(signal);
+      const { length } = kernel.written;
+      const first = await firewall.verify(state, signal);
+      assert.deepEqual(await firewall.verify(state, signal), first);
+      assert.deepEqual([first.wrote, kernel.written.length], [false, length]);
+    });
+
+    it("puts right what was right at the check before", async () => {
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel);
+      const state = guarded(["10.2.0.1"]);
+      await firewall.apply(state, signal);
+      for (let round = 0; round < 3; round += 1) await firewall.sweep(signal);
+      await firewall.verify(state, signal);
+      await kernel.restoreRules("ipv4", "*filter\n-F TW-I\nCOMMIT\n");
+      assert.equal((await firewall.verify(state, signal)).wrote, true);
+      assert.notEqual((await kernel.read("ipv4")).chains.get("TW-I")?.length, 0);
+    });
+
+    it("goes on sweeping what could not be swept at first", async () => {
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel);
+      await firewall.apply(guarded(["10.2.0.1"]), signal);
+      const state = nodeState({});
+      await firewall.apply(state, signal);
+      await firewall.sweep(signal);
+      await firewall.verify(state, signal);
+      kernel.failures.push(new NetfilterError("ApplyFailed", "Set cannot be destroyed: it is in use"));
+      await assert.rejects(firewall.sweep(signal));
+      for (let round = 0; round < 3; round += 1) {
+        await firewall.verify(state, signal);
+        await firewall.sweep(signal);
+      }
+      assert.equal((await kernel.read("ipv4")).sets.size, 0);
+    });
+  });
+
   it("forgets the connections of a pod that is gone, some time later", async () => {
     const kernel = new FakeNetfilter();
     const firewall = await started(kernel);
