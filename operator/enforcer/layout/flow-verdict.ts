@@ -6,7 +6,7 @@ import type { Direction, Protocol } from "../../api/network-policy.ts";
 export interface Flow {
   readonly protocol: Protocol | "ICMP";
   readonly source: string;
-  /** As the client wrote it; for deleting. */
+  /** As the client wrote it. */
   readonly destination: string;
   readonly sourcePort: number;
   readonly destinationPort: number;

@@ -97,13 +97,14 @@ export class CommandNetfilter implements Netfilter {
   }
 
   async forget(family: Family, flows: readonly Flow[], signal: AbortSignal): Promise<void> {
-    for (const { protocol, source, destination, sourcePort, destinationPort } of flows) {
-      const ports = ["--sport", String(sourcePort), "--dport", String(destinationPort)];
-      const icmp = family === "ipv4" ? "icmp" : "icmpv6";
-      const name = protocol === "ICMP" ? icmp : protocol.toLowerCase();
-      const flow = ["-p", name, "-s", source, "-d", destination, ...(protocol === "ICMP" ? [] : ports)];
-      await this.#delete(["-f", family, ...flow], signal);
-    }
+    const icmp = family === "ipv4" ? "icmp" : "icmpv6";
+    // What is denied is denied from every source port: one look at all connections deletes them together.
+    const kinds = flows.map(({ protocol, source, server, serverPort }) => {
+      const kind = ["-p", protocol === "ICMP" ? icmp : protocol.toLowerCase(), "-s", source, "-r", server];
+      return protocol === "ICMP" ? kind : [...kind, "--reply-port-src", String(serverPort)];
+    });
+    const distinct = new Map(kinds.map((kind) => [kind.join(" "), kind]));
+    for (const kind of distinct.values()) await this.#delete(["-f", family, ...kind], signal);
   }
 
   async forgetAddress(family: Family, address: string, signal: AbortSignal): Promise<void> {

@@ -21,7 +21,10 @@ export interface Netfilter {
   connectionHolds(family: Family, mark: string, signal: AbortSignal): Promise<boolean>;
   /** All tracked connections of TCP, UDP, SCTP and ICMP. @throws NetfilterError */
   flows(family: Family, signal: AbortSignal): Promise<readonly Flow[]>;
-  /** Makes connection tracking forget these; those that have ended by themselves do not matter. @throws NetfilterError */
+  /**
+   * Makes connection tracking forget these, and all others from the same client to the same port of the server. Those
+   * that have ended by themselves do not matter. @throws NetfilterError
+   */
   forget(family: Family, flows: readonly Flow[], signal: AbortSignal): Promise<void>;
   /** Makes connection tracking forget every connection from or to an address. @throws NetfilterError */
   forgetAddress(family: Family, address: string, signal: AbortSignal): Promise<void>;

@@ -40,7 +40,7 @@ export const DAMAGES: readonly Damage[] = [
   },
   {
     name: "a chain of ours that is flushed", effect: "opens", backends: ["nft"],
-    harm: (scene, backend) => scene.onNode(scene.iptables(backend), "-F", "TW-NEW"),
+    harm: (scene, backend) => scene.onNode(scene.iptables(backend), "-F", "TW-I"),
   },
   {
     name: "the line that denies deleted", effect: "opens", backends: BOTH,
