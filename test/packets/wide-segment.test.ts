@@ -19,11 +19,15 @@ interface Step {
   readonly change: Partial<World>;
   /** Default: the SegmentPolicy is applied. */
   readonly by?: "label" | "background" | "foreground";
+  /** What an enforcer's log says afterwards. */
+  readonly says?: RegExp;
 }
 
 const STEPS: readonly Step[] = [
   { name: "apply", change: { placed: true } },
   { name: "an edit of a rule", change: { database: "udp" } },
+  { name: "Enforce → Audit", change: { mode: "Audit" }, says: /"message":"packet would be dropped".*"policies":\["wide"\]/ },
+  { name: "Audit → Enforce", change: { mode: "Enforce" } },
   { name: "an edit of a podSelector", change: { narrowBackend: true } },
   { name: "a direction given up", change: { policyTypes: ["Ingress"] } },
   { name: "a direction taken up", change: { policyTypes: ["Ingress", "Egress"] } },
@@ -100,6 +104,11 @@ describe(`one SegmentPolicy over ${NAMESPACES} namespaces, on packets`, function
     );
   }
 
+  async function isSaid(wanted: RegExp | undefined): Promise<true | undefined> {
+    const enforcers = ["-n", "tierwall-system", "-l", "app.kubernetes.io/name=tierwall-enforcer", "--tail=1000"];
+    return wanted?.test(await lab.get(["logs", ...enforcers])) === true ? true : undefined;
+  }
+
   for (const step of STEPS) {
     it(`${step.name}: nothing allowed is lost on the way, and what is denied is dropped in the end`, async () => {
       const next = { ...world, ...step.change };
@@ -113,6 +122,7 @@ describe(`one SegmentPolicy over ${NAMESPACES} namespaces, on packets`, function
       await pause(1_000);
       const settled = vigil.mark("a second later");
       await pause(500);
+      if (step.says !== undefined) await waitFor(`${step.says} in a log`, () => isSaid(step.says), { timeoutMs: 20_000 });
       const report = await vigil.stop();
       world = next;
       tell(`in force after ${Math.round(inForce - begun)} ms; ${report.summary}`);
