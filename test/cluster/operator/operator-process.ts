@@ -63,7 +63,7 @@ export class OperatorProcess {
   }
 
   /** Waits until every cache is complete and the stream is served. */
-  async untilReady(timeoutMs = 20_000): Promise<void> {
+  async untilReady(timeoutMs = 60_000): Promise<void> {
     await this.until("is ready", async () => await this.probe("/readyz") === 200 || undefined, timeoutMs);
   }
 
