@@ -1,5 +1,5 @@
-// `npm test`: the quick suite, then the two long ones side by side, which wait more than they work; one line at the end
-// sums them up.
+// `npm test`: the quick suite; then two long ones side by side, which wait more than they work; then, with the machine to
+// itself, what probes without a pause and would take a late answer for a lost packet. One line at the end sums them up.
 import { spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 
@@ -12,14 +12,26 @@ interface Suite {
 const QUICK: Suite = {
   name: "unit", what: "pure rooms, seconds", args: ["--parallel", "--jobs", "2", "test/unit/**/*.test.ts"],
 };
+const PROBED = [
+  "test/packets/faults/*.test.ts", "test/packets/first-light.test.ts", "test/packets/wide-segment.test.ts",
+];
 const LONG: readonly Suite[] = [
   {
     name: "cluster",
     what: "against a real API server, some minutes",
     args: ["--config", "test/cluster/.mocharc.json"],
   },
-  { name: "packets", what: "real nodes and packets, some minutes", args: ["--config", "test/packets/.mocharc.json"] },
+  {
+    name: "packets",
+    what: "real nodes and packets, some minutes",
+    args: ["--config", "test/packets/.mocharc.json", ...PROBED.flatMap((files) => ["--ignore", files])],
+  },
 ];
+const ALONE: Suite = {
+  name: "probes",
+  what: "what is done to nodes and segments under continuous probes, some minutes",
+  args: ["--no-config", "--extension", "ts", "--reporter", "spec", "--timeout", "180000", "--forbid-only", ...PROBED],
+};
 const PROGRESS_MS = 30_000;
 
 interface Count {
@@ -78,12 +90,14 @@ const sinceStart = (): number => Math.round((performance.now() - started) / 1000
 const counts = [await new SuiteRun(QUICK).count];
 // What is broken in the small need not be looked at in the large.
 if (counts.every(({ broken }) => !broken)) {
-  const runs = LONG.map((suite) => new SuiteRun(suite));
-  const ticker = setInterval(() => {
-    process.stdout.write(`${sinceStart()} s: ${runs.flatMap(({ progress }) => progress ?? []).join(", ")}\n`);
-  }, PROGRESS_MS);
-  counts.push(...await Promise.all(runs.map(({ count }) => count)));
-  clearInterval(ticker);
+  for (const suites of [LONG, [ALONE]]) {
+    const runs = suites.map((suite) => new SuiteRun(suite));
+    const ticker = setInterval(() => {
+      process.stdout.write(`${sinceStart()} s: ${runs.flatMap(({ progress }) => progress ?? []).join(", ")}\n`);
+    }, PROGRESS_MS);
+    counts.push(...await Promise.all(runs.map(({ count }) => count)));
+    clearInterval(ticker);
+  }
 }
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0);
 process.stdout.write(`\nall suites: ${sinceStart()} s\n`);

@@ -104,19 +104,29 @@ export class FamilyFirewall {
    * @throws NetfilterError; the next call then reads the kernel first.
    */
   async apply(state: NodeState, signal: AbortSignal): Promise<FamilyApplied> {
+    return await this.#apply(state, undefined, signal);
+  }
+
+  /** @param found what the kernel has just been seen to hold */
+  async #apply(state: NodeState, found: KernelState | undefined, signal: AbortSignal): Promise<FamilyApplied> {
     const owners = changedOwners(this.#state, state, this.family);
     // What the old pod's address was allowed must be over before the new one's begins to count.
-    if (owners.moved.length > 0) await this.#bring(withoutMembers(state, owners.moved), owners.moved, signal);
-    const applied = await this.#bring(state, [], signal);
+    if (owners.moved.length > 0) await this.#bring(withoutMembers(state, owners.moved), owners.moved, found, signal);
+    const applied = await this.#bring(state, [], found, signal);
     for (const address of owners.left) this.#gone.add(address);
     for (const address of owners.came) this.#gone.delete(address);
     return { ...applied, wrote: applied.wrote || owners.moved.length > 0 };
   }
 
-  async #bring(state: NodeState, moved: readonly string[], signal: AbortSignal): Promise<FamilyApplied> {
+  async #bring(
+    state: NodeState,
+    moved: readonly string[],
+    found: KernelState | undefined,
+    signal: AbortSignal,
+  ): Promise<FamilyApplied> {
     // After a start, a failure, or for a check: what is found to differ then is a repair, and may have let anyone in.
     const repair = this.#kernel === undefined;
-    const current = this.#kernel ?? (await this.#netfilter.read(this.family, signal));
+    const current = this.#kernel ?? found ?? (await this.#netfilter.read(this.family, signal));
     // Most checks find what the one before found.
     const sound = this.#sound;
     const settled = this.#due === false && this.#leaversDue === undefined && moved.length === 0;
@@ -164,8 +174,10 @@ export class FamilyFirewall {
 
   /** Reads the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
   async verify(state: NodeState, signal: AbortSignal): Promise<FamilyApplied> {
+    // A kernel that cannot be read holds up no change: what it is known to hold stays known.
+    const found = await this.#netfilter.read(this.family, signal);
     this.#kernel = undefined;
-    return await this.apply(state, signal);
+    return await this.#apply(state, found, signal);
   }
 
   /**

@@ -233,6 +233,18 @@ describe("FamilyFirewall", () => {
       assert.notEqual((await kernel.read("ipv4")).chains.get("TW-I")?.length, 0);
     });
 
+    it("that cannot read the kernel holds up no change", async () => {
+      const kernel = new FakeNetfilter();
+      const firewall = await started(kernel);
+      await firewall.apply(guarded(["10.2.0.1"]), signal);
+      const read = kernel.read.bind(kernel);
+      kernel.read = () => Promise.reject(new NetfilterError("ApplyFailed", "iptables-save is broken"));
+      await assert.rejects(firewall.verify(guarded(["10.2.0.1"]), signal));
+      await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
+      kernel.read = read;
+      assert.equal([...(await kernel.read("ipv4")).sets.values()][0]?.members.size, 2);
+    });
+
     it("goes on sweeping what could not be swept at first", async () => {
       const kernel = new FakeNetfilter();
       const firewall = await started(kernel);
