@@ -1,4 +1,5 @@
 import type { NodeState } from "../api/node-state.ts";
+import { Generations } from "./generations.ts";
 import type { Family } from "./layout/family.ts";
 import { familyOf } from "./layout/family.ts";
 import { allowsFlow } from "./layout/flow-verdict.ts";
@@ -9,7 +10,6 @@ import type { Netfilter } from "./netfilter/netfilter.ts";
 import { changedOwners, EMPTY_STATE, withoutMembers } from "./node-state.ts";
 import type { KernelState } from "./render/kernel-state.ts";
 import type { Marks } from "./render/marks.ts";
-import { markText, nextGeneration } from "./render/marks.ts";
 import type { Plan } from "./render/plan.ts";
 import {
   chainsOf, inForce, kernelMarks, narrowsChains, plan, setSteps, skeletonText,
@@ -66,11 +66,7 @@ export class FamilyFirewall {
   readonly #names = new StateNames();
   /** A look at the kernel that found all as it should be. */
   #sound: { readonly kernel: KernelState; readonly state: NodeState; readonly layout: Layout; readonly applied: FamilyApplied } | undefined;
-  /**
-   * A generation that no connection carries, looked for while nothing else is to be done: the search takes up to a
-   * second on a busy node. `undefined` in the end = it could not be found out.
-   */
-  #reserve: Promise<number | undefined> | undefined;
+  #generations: Generations | undefined;
   /** Addresses that no pod has any more, whose connections are still tracked. */
   readonly #gone = new Set<string>();
 
@@ -159,7 +155,7 @@ export class FamilyFirewall {
     this.#marks = next;
     this.#state = state;
     // Nobody waits for it: states come in bursts, and the next one then finds it done.
-    if (next.mask !== 0) this.#reserve ??= this.#freeGeneration(next, signal).catch(() => undefined);
+    this.#generations?.refill();
     const wrote = narrower || !inForce(steps);
     if (wrote) this.#unnamed = { meant, ruleset };
     const applied = { wrote, ...count(ruleset), leaversDue: this.#leaversDue };
@@ -257,19 +253,12 @@ export class FamilyFirewall {
   }
 
   async #next(marks: Marks, signal: AbortSignal): Promise<Marks> {
-    if (marks.mask === 0) return marks;
-    const generation = (await this.#reserve) ?? (await this.#freeGeneration(marks, signal));
-    this.#reserve = undefined;
-    return { ...marks, generation };
-  }
-
-  /** A connection that slept since the value's last turn would wake up allowed. */
-  async #freeGeneration({ mask, generation: last }: Marks, signal: AbortSignal): Promise<number> {
-    for (let generation = nextGeneration({ mask, generation: last }); ; ) {
-      const mark = markText("generation", { mask, generation });
-      if (!(await this.#netfilter.connectionHolds(this.family, mark, signal))) return generation;
-      generation = nextGeneration({ mask, generation });
-    }
+    const { mask, generation } = marks;
+    if (mask === 0) return marks;
+    this.#generations ??= new Generations(mask, generation, (values) => {
+      return this.#netfilter.connectionHolds(this.family, values, signal);
+    });
+    return { ...marks, generation: await this.#generations.next() };
   }
 }
 

@@ -17,7 +17,7 @@ export interface Netfilter {
   restoreRules(family: Family, text: string, signal: AbortSignal): Promise<void>;
   /** Bits of the connection mark that rules of others use, in whatever backend and family. @throws NetfilterError */
   foreignMarkBits(signal: AbortSignal): Promise<number>;
-  /** Whether a tracked connection's mark has this value (`0x10000/0xffff0000`). @throws NetfilterError */
+  /** Whether a tracked connection's mark has this value in these bits (`0x10000/0xffff0000`). @throws NetfilterError */
   connectionHolds(family: Family, mark: string, signal: AbortSignal): Promise<boolean>;
   /** All tracked connections of TCP, UDP, SCTP and ICMP. @throws NetfilterError */
   flows(family: Family, signal: AbortSignal): Promise<readonly Flow[]>;

@@ -33,6 +33,12 @@ export function fieldText(value: number, mask: number): string {
   return `0x${((value << shiftOf(mask)) >>> 0).toString(16)}/0x${mask.toString(16)}`;
 }
 
+/** `count` values from `first` on as one value and mask; `count` is a power of two that divides `first`. */
+export function runText(first: number, count: number, mask: number): string {
+  const [value = ""] = fieldText(first, mask).split("/");
+  return `${value}/0x${((mask & ~((count - 1) << shiftOf(mask))) >>> 0).toString(16)}`;
+}
+
 /** The value that a mark holds in our field. */
 export function fieldValue(mark: number, mask: number): number {
   return (mark & mask) >>> shiftOf(mask);

@@ -93,7 +93,8 @@ export class FakeNetfilter implements Netfilter {
   }
 
   async connectionHolds(_family: Family, mark: string): Promise<boolean> {
-    return this.held.has(mark);
+    const [value = 0, mask = 0] = mark.split("/").map(Number);
+    return this.held.values().some((each) => ((Number(each.split("/")[0]) & mask) >>> 0) === value);
   }
 
   async flows(): Promise<readonly Flow[]> {
