@@ -1,3 +1,4 @@
+import type { Members } from "./member-set.ts";
 import type { IPBlock, Protocol } from "./network-policy.ts";
 
 /**
@@ -56,7 +57,7 @@ export type ResolvedPort =
 /** `address` members are IP addresses (`10.1.2.3`, `fd00::5`); `endpoint` members `<address>,<tcp|udp|sctp>:<port>`. */
 export interface PeerSet {
   readonly kind: PeerSetKind;
-  readonly members: ReadonlySet<string>;
+  readonly members: Members;
 }
 
 export type PeerSetKind = "address" | "endpoint";

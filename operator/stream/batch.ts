@@ -1,7 +1,8 @@
 import type {
   GenerationMark, LocalPod, NodeDelta, NodeState, PeerSet, PeerSetDelta, PeerSetId, PodUid, PolicyId, ResolvedPolicy,
 } from "../api/node-state.ts";
-import { contradiction } from "./consistency.ts";
+import { changedMembers, type Members } from "../api/member-set.ts";
+import { type Changed, contradiction } from "./consistency.ts";
 import { PROTOCOL, type Hello, type PeersMessage, type Retire, type Revision, type StreamMessage } from "./wire.ts";
 
 /** What an enforcer applies in one piece. `state` is the node's whole state after it. */
@@ -69,7 +70,7 @@ export class BatchAssembler {
       throw new RefusedBatch(`revision ${revision.revision} follows revision ${this.#revision}`);
     }
     const state = draft.state();
-    const problem = contradiction(state);
+    const problem = contradiction(state, draft.changed());
     if (problem !== undefined) throw new RefusedBatch(problem);
     this.#revision = revision.revision;
     this.#state = state;
@@ -107,6 +108,11 @@ class Draft {
     }
   }
 
+  changed(): Changed {
+    const losing = [this.#policies, this.#peers].some((changes) => changes.values().some((change) => change === undefined));
+    return { policies: this.#policies.values(), pods: this.#pods.values(), losing };
+  }
+
   delta(): NodeDelta {
     const peers = new Map<PeerSetId, PeerSetDelta | undefined>();
     for (const [id, change] of this.#peers) {
@@ -119,7 +125,7 @@ class Draft {
     const peers = new Map<PeerSetId, PeerSet | undefined>();
     for (const [id, change] of this.#peers) {
       if (change === undefined) peers.set(id, undefined);
-      else peers.set(id, { kind: change.kind, members: changed(this.#before.peers.get(id)?.members, change) });
+      else peers.set(id, { kind: change.kind, members: this.#members(id, change) });
     }
     return {
       policies: replaced(this.#before.policies, this.#policies),
@@ -127,6 +133,11 @@ class Draft {
       generations: replaced(this.#before.generations, this.#generations),
       peers: replaced(this.#before.peers, peers),
     };
+  }
+
+  #members(id: PeerSetId, { add, remove }: MutablePeerSetDelta): Members {
+    const before = this.#before.peers.get(id)?.members;
+    return before === undefined ? add : changedMembers(before, add, remove);
   }
 
   #set<Key extends string, Value>(
@@ -175,13 +186,6 @@ interface MutablePeerSetDelta {
   readonly kind: PeerSetDelta["kind"];
   readonly add: Set<string>;
   readonly remove: Set<string>;
-}
-
-function changed(before: ReadonlySet<string> | undefined, { add, remove }: MutablePeerSetDelta): ReadonlySet<string> {
-  const members = new Set(before);
-  for (const member of remove) members.delete(member);
-  for (const member of add) members.add(member);
-  return members;
 }
 
 function replaced<Key, Value>(

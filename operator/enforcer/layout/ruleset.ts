@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Members } from "../../api/member-set.ts";
 import type { Family } from "./family.ts";
 import type { ChainName, Rule, SetName } from "./rule.ts";
 
@@ -21,7 +22,7 @@ export interface AddressSet {
   readonly type: SetType;
   readonly family: Family;
   /** As `ipset save` prints them: `10.1.2.3`, `10.1.2.3,tcp:80`, `10.0.0.0/8`, `10.1.0.0/16 nomatch`. */
-  readonly members: ReadonlySet<string>;
+  readonly members: Members;
 }
 
 export type SetType = "hash:ip" | "hash:ip,port" | "hash:net";

@@ -1,3 +1,5 @@
+import type { Members } from "../../api/member-set.ts";
+import { changesBetween } from "../../api/member-set.ts";
 import type { LocalPod, NodeState, PeerSetId, PeerSetKind } from "../../api/node-state.ts";
 import type { IPBlock, Protocol } from "../../api/network-policy.ts";
 import type { Family } from "./family.ts";
@@ -7,6 +9,7 @@ import { contains, parsePrefix, prefixText } from "./prefix.ts";
 import type { SetName } from "./rule.ts";
 import type { AddressSet, SetType } from "./ruleset.ts";
 import { contentName } from "./ruleset.ts";
+import { Union } from "./union.ts";
 
 /**
  * Knows what each set means and fills it for a state. A set is named by what it means; its members come and go. As long
@@ -23,18 +26,23 @@ export class SetShelf {
   /** The union of peer sets of one kind. */
   union(ids: Iterable<PeerSetId>, kind: PeerSetKind): SetName {
     const sorted = [...ids].toSorted();
-    const type = kind === "address" ? "hash:ip" : "hash:ip,port";
-    return this.#shelve(kind === "address" ? "u" : "p", type, sorted, {
-      sources: ({ peers }) => sorted.map((id) => peers.get(id)?.members),
-      members: ({ peers }) => unionOf(sorted.map((id) => peers.get(id)?.members ?? NO_MEMBERS), this.#family),
+    const [label, type] = kind === "address" ? (["u", "hash:ip"] as const) : (["p", "hash:ip,port"] as const);
+    return this.#shelve(label, type, sorted, () => {
+      const union = new Union(sorted, this.#family);
+      return (state) => union.of(state);
     });
   }
 
   /** Where each local pod has the port that it calls `name`: two pods may give one name two numbers. */
   namedPort(name: string, protocol: Protocol): SetName {
-    return this.#shelve("n", "hash:ip,port", [name, protocol], {
-      sources: ({ pods }) => [pods],
-      members: ({ pods }) => new Set([...pods.values()].flatMap((pod) => this.#portsOf(pod, name, protocol))),
+    return this.#shelve("n", "hash:ip,port", [name, protocol], () => {
+      let members = NO_MEMBERS;
+      return ({ pods }) => {
+        const now = new Set(pods.values().flatMap((pod) => this.#portsOf(pod, name, protocol)));
+        const { added, removed } = changesBetween(members, now);
+        if (added.length + removed.length > 0) members = now;
+        return members;
+      };
     });
   }
 
@@ -54,7 +62,7 @@ export class SetShelf {
     const matches = solid.map((net) => netText(net, family));
     const list = [...new Set([...matches, ...holes.map((net) => `${netText(net, family)} nomatch`)])].toSorted();
     const members = new Set(list);
-    return this.#shelve("b", "hash:net", list, { sources: () => NO_SOURCES, members: () => members });
+    return this.#shelve("b", "hash:net", list, () => () => members);
   }
 
   /** The sets of these names, filled for `state`; what was shelved and is not named is forgotten. */
@@ -69,54 +77,33 @@ export class SetShelf {
     return addresses.flatMap((address) => ports.map(({ port }) => `${address},${protocol.toLowerCase()}:${port}`));
   }
 
-  #shelve(label: string, type: SetType, meaning: unknown, ingredients: Ingredients): SetName {
+  #shelve(label: string, type: SetType, meaning: unknown, filling: () => Filling): SetName {
     const name = contentName(label, [this.#family, type, meaning]) as SetName;
-    if (!this.#recipes.has(name)) this.#recipes.set(name, new Recipe(name, type, this.#family, ingredients));
+    if (!this.#recipes.has(name)) this.#recipes.set(name, new Recipe(name, type, this.#family, filling()));
     return name;
   }
 }
 
-interface Ingredients {
-  /** Objects on which alone the members depend. */
-  readonly sources: (state: NodeState) => readonly unknown[];
-  readonly members: (state: NodeState) => ReadonlySet<string>;
-}
-
-const NO_MEMBERS: ReadonlySet<string> = new Set();
-const NO_SOURCES: readonly unknown[] = [];
+/** What is in a set for one state after the other: the same object as before for the same members. */
+type Filling = (state: NodeState) => Members;
 
 class Recipe {
-  readonly #ingredients: Ingredients;
-  #sources: readonly unknown[] | undefined;
+  readonly #filling: Filling;
   #filled: AddressSet;
 
-  constructor(name: SetName, type: SetType, family: Family, ingredients: Ingredients) {
-    this.#ingredients = ingredients;
+  constructor(name: SetName, type: SetType, family: Family, filling: Filling) {
+    this.#filling = filling;
     this.#filled = { name, type, family, members: NO_MEMBERS };
   }
 
   filledFor(state: NodeState): AddressSet {
-    const sources = this.#ingredients.sources(state);
-    const same = this.#sources?.length === sources.length && this.#sources.every((old, index) => old === sources[index]);
-    if (!same) {
-      const members = this.#ingredients.members(state);
-      const { members: before } = this.#filled;
-      const equal = members.size === before.size && members.isSubsetOf(before);
-      if (!equal) this.#filled = { ...this.#filled, members };
-    }
-    this.#sources = sources;
+    const members = this.#filling(state);
+    if (members !== this.#filled.members) this.#filled = { ...this.#filled, members };
     return this.#filled;
   }
 }
 
-/** One set of one family is passed on as it is: most unions are of one, and peer sets can be large. */
-function unionOf(sources: readonly ReadonlySet<string>[], family: Family): ReadonlySet<string> {
-  const [only] = sources;
-  if (only !== undefined && sources.length === 1 && only.values().every((member) => familyOf(member) === family)) {
-    return only;
-  }
-  return new Set(sources.flatMap((source) => [...source].filter((member) => familyOf(member) === family)));
-}
+const NO_MEMBERS: Members = new Set();
 
 /** hash:net refuses /0. */
 function halves(prefix: Prefix, family: Family): readonly Prefix[] {

@@ -1,3 +1,4 @@
+import type { Members } from "../../api/member-set.ts";
 import type { HookPoint, SetType } from "../layout/ruleset.ts";
 
 /** What a family's kernel tables hold of ours, as the kernel's own tools print it. */
@@ -19,7 +20,7 @@ export interface Hook {
 
 export interface KernelSet {
   readonly type: SetType | (string & {});
-  readonly members: ReadonlySet<string>;
+  readonly members: Members;
 }
 
 export const EMPTY_KERNEL: KernelState = { chains: new Map(), hooks: new Map(), sets: new Map() };

@@ -1,3 +1,4 @@
+import { changesBetween } from "../../api/member-set.ts";
 import type { AddressSet } from "../layout/ruleset.ts";
 import type { KernelSet } from "./kernel-state.ts";
 
@@ -11,14 +12,13 @@ export function createText({ name, type, family }: AddressSet): string {
 
 /** `ipset restore` input for the members that the kernel does not have yet. */
 export function addsText({ name, members }: AddressSet, current: KernelSet | undefined): string {
-  if (current?.members === members) return "";
-  return lines("add", name, current === undefined ? members : members.difference(current.members));
+  return lines("add", name, current === undefined ? members : changesBetween(current.members, members).added);
 }
 
 /** `ipset restore` input for the members that the kernel has too many. */
 export function drainText({ name, members }: AddressSet, current: KernelSet | undefined): string {
-  if (current === undefined || current.members === members) return "";
-  return lines("del", name, [...current.members.difference(members)].map(withoutFlag));
+  if (current === undefined) return "";
+  return lines("del", name, changesBetween(current.members, members).removed.map(withoutFlag));
 }
 
 function lines(verb: "add" | "del", name: string, members: Iterable<string>): string {

@@ -1,3 +1,4 @@
+import { changesBetween } from "../../api/member-set.ts";
 import type { ChainName, Match, Rule, SetName } from "../layout/rule.ts";
 import type { AddressSet, Ruleset } from "../layout/ruleset.ts";
 import { differ } from "./chain-text.ts";
@@ -60,8 +61,9 @@ function memberChanges({ sets: current }: KernelState, { sets }: Ruleset): Movin
   for (const { name, members } of sets.values()) {
     const live = current.get(name)?.members;
     if (live === undefined || live === members) continue;
-    if (!members.isSubsetOf(live)) gaining.add(name);
-    if (!live.isSubsetOf(members)) losing.add(name);
+    const { added, removed } = changesBetween(live, members);
+    if (added.length > 0) gaining.add(name);
+    if (removed.length > 0) losing.add(name);
   }
   return { gaining, losing };
 }

@@ -208,7 +208,7 @@ class FaultyOperator {
       await sleep(Math.max(0, started + batches * (1_000 / BATCHES_A_SECOND) - performance.now()));
       const before = this.#state.peers.get(id);
       if (before === undefined) throw new Error(`no set ${set}`);
-      const remove = before.members.values().filter((member) => member.startsWith(MANY_NET)).take(each).toArray();
+      const remove = [...before.members].values().filter((member) => member.startsWith(MANY_NET)).take(each).toArray();
       const add = Array.from({ length: each }, () => addressNumber((next += 1)));
       const members = new Set(before.members);
       for (const member of remove) members.delete(member);
