@@ -7,13 +7,13 @@ import { Layout, layout } from "./layout/layout.ts";
 import type { LayoutOptions } from "./layout/options.ts";
 import type { Ruleset } from "./layout/ruleset.ts";
 import type { Netfilter } from "./netfilter/netfilter.ts";
-import { changedOwners, EMPTY_STATE, withoutMembers } from "./node-state.ts";
+import { EMPTY_STATE, Owners, withoutMembers } from "./node-state.ts";
+import { chainsOf } from "./render/chain-lines.ts";
 import type { KernelState } from "./render/kernel-state.ts";
+import { inKernelOrder } from "./render/leaf-order.ts";
 import type { Marks } from "./render/marks.ts";
 import type { Plan } from "./render/plan.ts";
-import {
-  chainsOf, inForce, kernelMarks, narrowsChains, plan, setSteps, skeletonText,
-} from "./render/plan.ts";
+import { inForce, kernelMarks, narrowsChains, plan, setSteps, skeletonText } from "./render/plan.ts";
 import { withVersions } from "./render/set-versions.ts";
 import { StateNames, UNNAMED } from "./render/state-name.ts";
 
@@ -64,6 +64,7 @@ export class FamilyFirewall {
   #cutAt = -Infinity;
   #leaversDue: number | undefined;
   readonly #names = new StateNames();
+  readonly #owners: Owners;
   /** A look at the kernel that found all as it should be. */
   #sound: { readonly kernel: KernelState; readonly state: NodeState; readonly layout: Layout; readonly applied: FamilyApplied } | undefined;
   #generations: Generations | undefined;
@@ -75,6 +76,7 @@ export class FamilyFirewall {
     this.family = family;
     this.#plan = given;
     this.#layout = new Layout(family, given.options);
+    this.#owners = new Owners(family);
   }
 
   /** Installs the skeleton where there is none. What an earlier run left stays as it is. @throws NetfilterError */
@@ -105,7 +107,7 @@ export class FamilyFirewall {
 
   /** @param found what the kernel has just been seen to hold */
   async #apply(state: NodeState, found: KernelState | undefined, signal: AbortSignal): Promise<FamilyApplied> {
-    const owners = changedOwners(this.#state, state, this.family);
+    const owners = this.#owners.changes(this.#state, state);
     // What the old pod's address was allowed must be over before the new one's begins to count.
     if (owners.moved.length > 0) await this.#bring(withoutMembers(state, owners.moved), owners.moved, found, signal);
     const applied = await this.#bring(state, [], found, signal);
@@ -133,11 +135,13 @@ export class FamilyFirewall {
     if (this.#marks === undefined) throw new Error("apply before prepare");
     const marks = this.#marks;
     const meant = this.#layout.of(state);
-    const ruleset = withVersions(current, meant, (each) => chainsOf(each, marks));
+    const ruleset = withVersions(current, inKernelOrder(current, meant, marks), (each) => chainsOf(each, marks));
     const sets = setSteps(current, ruleset);
-    const steps = plan(current, ruleset, marks, marks, sets);
     const due = this.#due ?? (marks.state === undefined || marks.state !== this.#names.nameOf(meant));
-    const narrowed = moved.length > 0 || due || (repair ? !inForce(steps) : narrowsChains(current, ruleset, marks));
+    const moves = !repair && narrowsChains(current, ruleset, marks);
+    // What there is to do if nobody's connections need be judged again.
+    const steps = due || moves ? undefined : plan(current, ruleset, marks, marks, sets);
+    const narrowed = moved.length > 0 || steps === undefined || (repair && !inForce(steps));
     // Peers leave all the time on a busy cluster: those of a second are cut together.
     const leaving = sets.drain !== "" || this.#leaversDue !== undefined;
     const postponed = leaving && !narrowed && !this.#mayCutLeavers();
@@ -146,7 +150,9 @@ export class FamilyFirewall {
     const next = narrower ? { ...(await this.#next(marks, signal)), ...this.#name(UNNAMED) } : marks;
     // The kernel must not name a state that it may look like half-way: see `#nameState`.
     const from = this.#unnamed === undefined ? marks : { ...marks, ...this.#name(UNNAMED) };
-    await this.#run(narrower ? plan(current, ruleset, from, next, sets) : steps, signal);
+    const apart = this.#netfilter.backend === "nft";
+    const taken = narrower || steps === undefined ? plan(current, ruleset, from, next, sets, apart) : steps;
+    await this.#run(taken, signal);
     if (narrower) await this.#cutTracked(state, moved, signal);
     const now = this.#plan.monotonic();
     if (narrower) this.#cutAt = now;
@@ -156,10 +162,10 @@ export class FamilyFirewall {
     this.#state = state;
     // Nobody waits for it: states come in bursts, and the next one then finds it done.
     this.#generations?.refill();
-    const wrote = narrower || !inForce(steps);
+    const wrote = narrower || !inForce(taken);
     if (wrote) this.#unnamed = { meant, ruleset };
     const applied = { wrote, ...count(ruleset), leaversDue: this.#leaversDue };
-    const swept = steps.sweepChains === "" && steps.sweepSets === "";
+    const swept = taken.sweepChains === "" && taken.sweepSets === "";
     this.#sound = wrote || !swept ? undefined : { kernel: current, state, layout: this.#layout, applied };
     return applied;
   }
@@ -204,9 +210,11 @@ export class FamilyFirewall {
     // Forgotten before the first write: a failure leaves an unknown part in force.
     this.#kernel = undefined;
     if (steps.fill !== "") await this.#netfilter.restoreSets(steps.fill, signal);
-    if (steps.rules !== "") await this.#netfilter.restoreRules(this.family, steps.rules, signal);
+    // The tool is asked once where nothing has to come in between.
+    const [first, second] = steps.drain === "" ? [steps.rules + steps.generation, ""] : [steps.rules, steps.generation];
+    if (first !== "") await this.#netfilter.restoreRules(this.family, first, signal);
     if (steps.drain !== "") await this.#netfilter.restoreSets(steps.drain, signal);
-    if (steps.generation !== "") await this.#netfilter.restoreRules(this.family, steps.generation, signal);
+    if (second !== "") await this.#netfilter.restoreRules(this.family, second, signal);
     this.#kernel = steps.applied;
     this.#garbage = steps;
   }

@@ -1,5 +1,5 @@
 import type { EnforcerSettings } from "../api/enforcer-settings.ts";
-import type { NodeState } from "../api/node-state.ts";
+import type { LocalPod, NodeState } from "../api/node-state.ts";
 import type { Clock } from "./clock.ts";
 import { FamilyFirewall, hasFamily } from "./family-firewall.ts";
 import type { FamilyApplied, FamilyPlan } from "./family-firewall.ts";
@@ -168,11 +168,18 @@ export class NodeFirewall {
   async apply(state: NodeState, signal: AbortSignal): Promise<Applied> {
     if (this.#facts === UNKNOWN_HOST) await this.#look(state);
     // Its first pod makes many a bridge.
-    else if (!this.#facts.bridged && state.pods !== this.#looked && (await this.#options.host.bridges(addressesOf(state)))) {
-      await this.#look(state);
-    }
+    else if (!this.#facts.bridged && (await this.#bridgesNew(state))) await this.#look(state);
     this.#looked = state.pods;
     return await this.#each(state, (firewall) => firewall.apply(state, signal));
+  }
+
+  /** Whether pods that have come since the last look hang on a bridge. */
+  async #bridgesNew({ pods }: NodeState): Promise<boolean> {
+    const looked = this.#looked;
+    if (pods === looked) return false;
+    const fresh = pods.entries().filter(([uid, pod]) => looked?.get(uid) !== pod).map(([, pod]) => pod);
+    const addresses = addressesOf(fresh);
+    return addresses.size > 0 && (await this.#options.host.bridges(addresses));
   }
 
   /** Looks at the node and the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
@@ -210,7 +217,7 @@ export class NodeFirewall {
   }
 
   async #look(state: NodeState): Promise<void> {
-    this.#facts = await this.#options.host.look(addressesOf(state));
+    this.#facts = await this.#options.host.look(addressesOf(state.pods.values()));
     const { bridged, addresses } = this.#facts;
     for (const firewall of this.#families) firewall.adjust({ bridged, ownAddresses: addresses });
   }
@@ -315,8 +322,8 @@ const CLOSING_REFUSED: Finding = {
   holds: true,
 };
 
-function addressesOf({ pods }: NodeState): ReadonlySet<string> {
-  return new Set(pods.values().flatMap(({ addresses }) => addresses));
+function addressesOf(pods: IteratorObject<LocalPod>): ReadonlySet<string> {
+  return new Set(pods.flatMap(({ addresses }) => addresses));
 }
 
 function layoutOptions(settings: NodeSettings, lacks: ReadonlySet<Extension>, noField: boolean): LayoutOptions {

@@ -1,4 +1,4 @@
-import type { NodeState } from "../api/node-state.ts";
+import type { NodeState, PodUid } from "../api/node-state.ts";
 import type { Family } from "./layout/family.ts";
 import { familyOf } from "./layout/family.ts";
 
@@ -23,17 +23,36 @@ export interface OwnerChanges {
 
 const UNCHANGED: OwnerChanges = { moved: [], left: [], came: [] };
 
-/** What became of the addresses of one family from one state to the next. */
-export function changedOwners(before: NodeState | undefined, after: NodeState, family: Family): OwnerChanges {
-  if (before?.pods === after.pods) return UNCHANGED;
-  const now = ownersOf(after, family);
-  const old = ownersOf(before ?? EMPTY_STATE, family);
-  const moved = [...now].filter(([address, uid]) => (old.get(address) ?? uid) !== uid).map(([address]) => address);
-  return {
-    moved,
-    left: [...old.keys()].filter((address) => !now.has(address)),
-    came: [...now.keys()].filter((address) => !old.has(address)),
-  };
+/** To whom the addresses of one family belong, in one state after the other. */
+export class Owners {
+  readonly #family: Family;
+  readonly #known = new WeakMap<NodeState["pods"], ReadonlyMap<string, PodUid>>();
+
+  constructor(family: Family) {
+    this.#family = family;
+  }
+
+  /** What becomes of the addresses from one state to the next. */
+  changes(before: NodeState | undefined, after: NodeState): OwnerChanges {
+    if (before?.pods === after.pods) return UNCHANGED;
+    const [old, now] = [this.#of(before ?? EMPTY_STATE), this.#of(after)];
+    return {
+      moved: [...now].filter(([address, uid]) => (old.get(address) ?? uid) !== uid).map(([address]) => address),
+      left: [...old.keys()].filter((address) => !now.has(address)),
+      came: [...now.keys()].filter((address) => !old.has(address)),
+    };
+  }
+
+  #of({ pods }: NodeState): ReadonlyMap<string, PodUid> {
+    const known = this.#known.get(pods);
+    if (known !== undefined) return known;
+    const owners = new Map<string, PodUid>();
+    for (const { addresses, uid } of pods.values()) {
+      for (const address of addresses) if (familyOf(address) === this.#family) owners.set(address, uid);
+    }
+    this.#known.set(pods, owners);
+    return owners;
+  }
 }
 
 /** The state with nobody at these addresses but the pods themselves: what their new owners may do comes later. */
@@ -44,12 +63,4 @@ export function withoutMembers(state: NodeState, addresses: readonly string[]): 
     return [id, members.length === set.members.size ? set : { ...set, members: new Set(members) }] as const;
   });
   return { ...state, peers: new Map(peers) };
-}
-
-function ownersOf({ pods }: NodeState, family: Family): ReadonlyMap<string, string> {
-  return new Map(
-    pods.values().flatMap(({ addresses, uid }) => {
-      return addresses.filter((address) => familyOf(address) === family).map((address) => [address, uid] as const);
-    }),
-  );
 }

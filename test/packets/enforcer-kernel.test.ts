@@ -11,6 +11,9 @@ const KERNEL = fileURLToPath(new URL("enforcer-kernel.ts", import.meta.url));
 const rules = (...lines: readonly string[]): KernelOrder => {
   return { do: "rules", text: ["*filter", ...lines, "COMMIT", ""].join("\n") };
 };
+const both = (...transactions: readonly (readonly string[])[]): KernelOrder => {
+  return { do: "rules", text: transactions.map((lines) => `*filter\n${lines.join("\n")}\nCOMMIT\n`).join("") };
+};
 const sets = (...lines: readonly string[]): KernelOrder => ({ do: "sets", text: `${lines.join("\n")}\n` });
 
 /** Each order, and what both kernels answer. After each case both hold the same. */
@@ -32,6 +35,13 @@ const CONTRACT: readonly (readonly [string, readonly (readonly [KernelOrder, "do
   ["refuses a line that refers to no chain", [[rules("-A TW-A -g TW-NONE"), "refused"]]],
   ["refuses a line that refers to no set", [[rules("-A TW-A -m set --match-set TW-none src -j RETURN"), "refused"]]],
   ["applies nothing of a transaction that has one bad line", [[rules("-F TW-A", "-X TW-NONE"), "refused"]]],
+  [
+    "takes transactions one after the other, up to one that has a bad line",
+    [
+      [both(["-I TW-A 1 -s 10.0.0.8/32 -j RETURN"], ["-I TW-A 1 -s 10.0.0.9/32 -j RETURN"]), "done"],
+      [both(["-D TW-A -s 10.0.0.8/32 -j RETURN"], ["-D TW-A -s 10.0.0.9/32 -j RETURN", "-X TW-NONE"]), "refused"],
+    ],
+  ],
   ["refuses to remove a chain in use", [[rules("-F TW-A", "-X TW-A"), "refused"]]],
   [
     "takes members, twice too, and lets go of them",

@@ -21,7 +21,7 @@ export interface BucketPlan {
 /** Two steps from a packet to the lines of the pod that sends or gets it, instead of one for each pod. */
 export class Buckets {
   readonly #plan: BucketPlan;
-  readonly #names = new Map<string, ChainName>();
+  readonly #entries = new Map<string, { readonly chain: ChainName; readonly fork: Rule }>();
 
   constructor(plan: BucketPlan) {
     this.#plan = plan;
@@ -29,7 +29,7 @@ export class Buckets {
 
   /** @param leaves ascending @param linesOf the lines of one; a bucket without any gets no chain */
   chains(leaves: readonly Leaf[], linesOf: (leaf: Leaf) => readonly Rule[]): ReadonlyMap<ChainName, readonly Rule[]> {
-    const { family, side, entry, closing } = this.#plan;
+    const { family, entry, closing } = this.#plan;
     const entries: Rule[] = [];
     const chains = new Map<ChainName, readonly Rule[]>([[entry, entries]]);
     const buckets = bucketPrefixes(leaves.map(({ value }) => value), family);
@@ -37,19 +37,21 @@ export class Buckets {
       const rules = inside.flatMap(linesOf);
       if (rules.length === 0) continue;
       const net = prefixText(bucket, family);
-      const chain = this.#nameOf(net);
-      entries.push(rule(within(side, net), goto(chain)));
+      const { chain, fork } = this.#bucketOf(net);
+      entries.push(fork);
       chains.set(chain, [...rules, ...closing]);
     }
     entries.push(...closing);
     return chains;
   }
 
-  #nameOf(net: string): ChainName {
-    const known = this.#names.get(net);
-    const name = known ?? (contentName(this.#plan.label, net) as ChainName);
-    this.#names.set(net, name);
-    return name;
+  #bucketOf(net: string): { readonly chain: ChainName; readonly fork: Rule } {
+    const known = this.#entries.get(net);
+    if (known !== undefined) return known;
+    const chain = contentName(this.#plan.label, net) as ChainName;
+    const bucket = { chain, fork: rule(within(this.#plan.side, net), goto(chain)) };
+    this.#entries.set(net, bucket);
+    return bucket;
   }
 }
 

@@ -23,6 +23,8 @@ export class ClassCache {
   readonly #family: Family;
   readonly #options: LayoutOptions;
   #classes: ReadonlyMap<string, CachedClass> = new Map();
+  /** Of the lists of pods, which stay the same from state to state. */
+  readonly #keys = new WeakMap<readonly PolicyId[], { readonly end: ChainName; readonly key: string }>();
 
   constructor(direction: Direction, shelf: SetShelf, family: Family, options: LayoutOptions) {
     this.#direction = direction;
@@ -36,7 +38,7 @@ export class ClassCache {
     const now = new Map<string, CachedClass>();
     return {
       of: (policies, end) => {
-        const key = [end, ...policies].join("\n");
+        const key = this.#keyOf(policies, end);
         const known = now.get(key) ?? this.#current(before.get(key), policies, end, state);
         now.set(key, known);
         return known.made.name;
@@ -46,6 +48,14 @@ export class ClassCache {
         return [...now.values()].map(({ made }) => made);
       },
     };
+  }
+
+  #keyOf(policies: readonly PolicyId[], end: ChainName): string {
+    const known = this.#keys.get(policies);
+    if (known?.end === end) return known.key;
+    const key = [end, ...policies].join("\n");
+    this.#keys.set(policies, { end, key });
+    return key;
   }
 
   #current(known: CachedClass | undefined, ids: readonly PolicyId[], end: ChainName, state: NodeState): CachedClass {

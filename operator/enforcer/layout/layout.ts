@@ -3,7 +3,7 @@ import type { Direction } from "../../api/network-policy.ts";
 import { AuditForks, auditSubjects, isAudited, recording } from "./audits.ts";
 import { ClassCache } from "./class-cache.ts";
 import type { Family } from "./family.ts";
-import { ADDRESS_BITS, familyOf } from "./family.ts";
+import { familyOf } from "./family.ts";
 import { Forks } from "./forks.ts";
 import type { Leaf } from "./leaf.ts";
 import { LeafCache } from "./leaf.ts";
@@ -39,7 +39,7 @@ export class Layout {
   readonly #classes: Readonly<Record<Direction, ClassCache>>;
   readonly #forks: Readonly<Record<Direction, Forks>>;
   readonly #audits: Readonly<Record<Direction, AuditForks>>;
-  #last: { readonly pods: NodeState["pods"]; readonly policies: NodeState["policies"]; readonly ruleset: Ruleset } | undefined;
+  #last: (Ground & { readonly ruleset: Ruleset }) | undefined;
 
   constructor(family: Family, options: LayoutOptions) {
     this.#family = family;
@@ -56,23 +56,27 @@ export class Layout {
   }
 
   of(state: NodeState): Ruleset {
-    const { pods, policies } = state;
     const last = this.#last;
-    const setFree = this.#options.lacks.has("set");
-    // Most changes are members that come and go: the chains do not depend on them.
-    const ruleset = last?.pods === pods && last.policies === policies && !setFree
+    const ground = this.#groundOf(state);
+    // Most changes are members that come and go, or pods of the other family.
+    const ruleset = last !== undefined && isSame(last, ground) && !this.#options.lacks.has("set")
       ? { ...last.ruleset, sets: this.#shelf.filled(new Set(last.ruleset.sets.keys()), state) }
-      : this.#lay(state);
-    this.#last = { pods, policies, ruleset };
+      : this.#lay(state, ground);
+    this.#last = { ...ground, ruleset };
     return ruleset;
   }
 
-  #lay(state: NodeState): Ruleset {
+  #groundOf(state: NodeState): Ground {
+    const { pods, policies } = state;
+    if (this.#last?.pods === pods) return { ...this.#last, policies };
+    return { pods, policies, leaves: this.#leaves.of(state), isolating: pods.values().some(isIsolated) };
+  }
+
+  #lay(state: NodeState, { leaves, isolating }: Ground): Ruleset {
     const family = this.#family;
     const options = this.#options;
-    const leaves = this.#leaves.of(state);
     const audited = new Set(DIRECTIONS.filter((direction) => leaves.some(({ pod }) => isAudited(pod, direction))));
-    const wire = wireGuard(family, options, state.pods.values().some(isIsolated));
+    const wire = wireGuard(family, options, isolating);
     const frame: SkeletonPlan = {
       family,
       memory: memoryOf(options),
@@ -82,7 +86,7 @@ export class Layout {
       wire: wire.matches,
       audited,
       logged: options.logDrops === "All" && !options.lacks.has("log") ? options.logPerSecond : 0,
-      selves: leaves.filter(({ pod }) => isIsolated(pod)).map(({ address }) => `${address}/${ADDRESS_BITS[family]}`),
+      selves: leaves.filter(({ pod }) => isIsolated(pod)).map(({ self }) => self),
     };
     const chains = new Map<ChainName, readonly Rule[]>(skeleton(frame));
     if (wire.rules.length > 0) chains.set(WIRE_CHAIN, wire.rules);
@@ -99,8 +103,34 @@ export class Layout {
       }
     }
     const sets = this.#shelf.filled(used, state);
-    return { family, hooks: hooks(frame), chains, sets: options.lacks.has("set") ? new Map() : sets };
+    return { family, hooks: hooks(frame), chains: this.#kept(chains), sets: options.lacks.has("set") ? new Map() : sets };
   }
+
+  /** What did not change is the same list as before: whoever compares has nothing to do. */
+  #kept(chains: Ruleset["chains"]): Ruleset["chains"] {
+    const before = this.#last?.ruleset.chains;
+    if (before === undefined) return chains;
+    return new Map(chains.entries().map(([name, rules]) => {
+      const old = before.get(name);
+      const same = old?.length === rules.length && rules.every((rule, index) => rule === old[index]);
+      return [name, same ? old : rules];
+    }));
+  }
+}
+
+/** What the chains of a family depend on, beside its options. */
+interface Ground {
+  readonly pods: NodeState["pods"];
+  readonly policies: NodeState["policies"];
+  /** Ascending. */
+  readonly leaves: readonly Leaf[];
+  /** Whether any pod, of whatever family, is isolated. */
+  readonly isolating: boolean;
+}
+
+function isSame(a: Ground, b: Ground): boolean {
+  if (a.policies !== b.policies || a.isolating !== b.isolating || a.leaves.length !== b.leaves.length) return false;
+  return a.leaves.every((leaf, index) => leaf === b.leaves[index]);
 }
 
 const DIRECTIONS: readonly Direction[] = ["Egress", "Ingress"];

@@ -32,8 +32,8 @@ export interface SkeletonPlan {
   readonly audited: ReadonlySet<Direction>;
   /** Drops are logged, at most so many a second; 0 = they are not. */
   readonly logged: number;
-  /** Networks of one address each: of isolated pods, which may always talk to themselves. */
-  readonly selves: readonly string[];
+  /** Let isolated pods talk to themselves. */
+  readonly selves: readonly Rule[];
 }
 
 /** Names of the chains on one of the two roads: through the node, or into it. */
@@ -94,7 +94,7 @@ type Chain = readonly [ChainName, readonly Rule[]];
 /** A pod that talks to itself, maybe through its own Service, gets here like everybody: only who is denied pays. */
 function dropping({ memory, selves, logged }: SkeletonPlan): readonly Rule[] {
   return [
-    ...selves.map((net) => rule([{ kind: "source", net }, { kind: "destination", net }], RETURN)),
+    ...selves,
     ...(logged > 0 ? [rule([{ kind: "limit", perSecond: logged }], log(DROP_CHAIN))] : []),
     ...(memory === "mark" ? [rule([], mark("denied"))] : []),
     rule([], DROP),

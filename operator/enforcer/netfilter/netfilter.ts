@@ -13,7 +13,10 @@ export interface Netfilter {
   reached(family: Family, signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
   /** `ipset restore -exist`. After a failure an unknown part of it is in force. @throws NetfilterError */
   restoreSets(text: string, signal: AbortSignal): Promise<void>;
-  /** One transaction of `iptables-restore --noflush`. After a failure nothing is in force. @throws NetfilterError */
+  /**
+   * Transactions of `iptables-restore --noflush`, one after the other. Of one that fails nothing is in force, and
+   * nothing of those that follow. @throws NetfilterError
+   */
   restoreRules(family: Family, text: string, signal: AbortSignal): Promise<void>;
   /** Bits of the connection mark that rules of others use, in whatever backend and family. @throws NetfilterError */
   foreignMarkBits(signal: AbortSignal): Promise<number>;

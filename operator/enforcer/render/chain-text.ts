@@ -29,6 +29,14 @@ export function chainsText(
   ]);
 }
 
+/** Whether `chainsText` empties no chain: it only makes new ones and inserts lines. */
+export function addsOnly(current: Chains, wanted: Chains): boolean {
+  return wanted.entries().every(([name, lines]) => {
+    const before = current.get(name);
+    return before === undefined || !differ(before, lines) || insertions(name, before, lines) !== undefined;
+  });
+}
+
 /**
  * Lines that make `before` into `after` by inserting alone; `undefined` if that cannot be done, or is not worth it.
  * nftables inserts a rule ten times as fast as it empties a chain.
@@ -39,13 +47,17 @@ function insertions(
   after: readonly string[],
 ): readonly string[] | undefined {
   if (before === undefined || after.length - before.length > MOST_INSERTS) return undefined;
+  const first = after.findIndex((line) => line === before[0]);
+  // One after the other before all that stand, the last one first: no other place need be counted.
+  const leading = after.slice(0, Math.max(first, 0)).toReversed().map((line) => `-I ${name} 1 ${line}`);
   const inserts: string[] = [];
   let kept = 0;
   for (const [index, line] of after.entries()) {
+    if (index < leading.length) continue;
     if (before[kept] === line) kept += 1;
     else inserts.push(`-I ${name} ${index + 1} ${line}`);
   }
-  return kept === before.length ? inserts : undefined;
+  return kept === before.length ? [...leading, ...inserts] : undefined;
 }
 
 const MOST_INSERTS = 16;
@@ -79,7 +91,13 @@ export function differ(a: readonly string[] | undefined, b: readonly string[]): 
 /** In one transaction, so no packet sees the chain without the jump. */
 function rehook(point: HookPoint, hook: Hook | undefined, wanted: readonly string[] = []): readonly string[] {
   const lines = hook?.lines ?? [];
-  if (!differ(lines, wanted) && (wanted.length === 0 || hook?.first === true)) return [];
+  const first = wanted.length === 0 || hook?.first === true;
+  if (!differ(lines, wanted) && first) return [];
+  if (first && lines.length === wanted.length) {
+    return wanted.flatMap((line, index) => {
+      return line === lines[index] ? [] : [`-D ${point} ${lines[index]}`, `-I ${point} ${index + 1} ${line}`];
+    });
+  }
   return [
     ...lines.map((line) => `-D ${point} ${line}`),
     ...wanted.map((line, index) => `-I ${point} ${index + 1} ${line}`),

@@ -1,12 +1,11 @@
-import type { Rule } from "../layout/rule.ts";
 import type { HookPoint, Ruleset } from "../layout/ruleset.ts";
 import { FORWARD_CHAIN, isForkChain } from "../layout/skeleton.ts";
 import type { KernelSet, KernelState } from "./kernel-state.ts";
 import type { Marks } from "./marks.ts";
 import { fieldValue } from "./marks.ts";
 import { addsText, createText, drainText } from "./set-text.ts";
-import { chainsText, differ, hooksInForce, sweepText } from "./chain-text.ts";
-import { ruleText } from "./rule-text.ts";
+import { chainsOf, linesOf } from "./chain-lines.ts";
+import { addsOnly, chainsText, differ, hooksInForce, sweepText } from "./chain-text.ts";
 
 /** Texts for the kernel's tools in the order in which they must be in force; `""` = nothing to do. */
 export interface Plan {
@@ -16,7 +15,7 @@ export interface Plan {
   readonly rules: string;
   /** 3: `ipset restore`: members that leave. */
   readonly drain: string;
-  /** 4: `iptables-restore`: the new generation, when it may not ride in 2. From here on the ruleset is in force. */
+  /** 4: `iptables-restore`: the new generation, when it does not ride in 2. From here on the ruleset is in force. */
   readonly generation: string;
   /** 5: chains, then sets that nothing refers to any more. */
   readonly sweepChains: string;
@@ -30,6 +29,9 @@ export interface Plan {
 /**
  * How to get from `current` to `ruleset`. Connections that were judged under `from` are judged again if `to` is another
  * generation. It comes last: were it set before members leave, a flow of theirs would be marked anew and live for ever.
+ * @param apart the generation in a transaction of its own also where it might ride in the other one, as long as that
+ * only adds: iptables-nft asks for all rules of every chain that a transaction names if it has to find one of them, but
+ * waits for the kernel to let go of rules that a transaction before has removed
  */
 export function plan(
   current: KernelState,
@@ -37,12 +39,15 @@ export function plan(
   from: Marks,
   to: Marks,
   sets: SetSteps = setSteps(current, ruleset),
+  apart = false,
 ): Plan {
   const after = chainsOf(ruleset, to);
-  const before = sets.drain === "" ? after : chainsOf(ruleset, from);
+  const unmoved = chainsOf(ruleset, from);
+  const together = sets.drain === "" && !(apart && addsOnly(current.chains, unmoved));
+  const before = together ? after : unmoved;
   const dead = [...current.chains.keys()].filter((name) => !after.has(name)).toSorted();
   const hooksAfter = hooksOf(ruleset, to);
-  const hooksBefore = sets.drain === "" ? hooksAfter : hooksOf(ruleset, from);
+  const hooksBefore = together ? hooksAfter : hooksOf(ruleset, from);
   const hooks = hooksInForce(hooksAfter);
   return {
     fill: sets.fill,
@@ -134,32 +139,5 @@ const MARK = / --(?:set-x)?mark (0x[0-9a-f]+)\/(0x[0-9a-f]+)(?: |$)/;
 
 /** The rules that lead to ours, by the kernel's chain. */
 function hooksOf({ hooks }: Ruleset, marks: Marks): ReadonlyMap<HookPoint, readonly string[]> {
-  return new Map([...hooks].map(([point, rules]) => [point, rules.map((rule) => ruleText(rule, marks))]));
-}
-
-/** The text of every chain. The same object for the same chains and marks: most changes touch no chain. */
-export function chainsOf({ chains }: Ruleset, marks: Marks): Chains {
-  const known = CHAINS.get(chains);
-  const key = [marks.mask, marks.generation, marks.state].join();
-  if (known?.key === key) return known.texts;
-  const texts = new Map([...chains].map(([name, rules]) => [name, rules.map((rule) => textOf(rule, marks))]));
-  CHAINS.set(chains, { key, texts });
-  return texts;
-}
-
-type Chains = ReadonlyMap<string, readonly string[]>;
-
-const CHAINS = new WeakMap<Ruleset["chains"], { readonly key: string; readonly texts: Chains }>();
-/** Of rules without marks, which are most: their text is always the same, and rules live from state to state. */
-const TEXTS = new WeakMap<Rule, string>();
-
-function textOf(rule: Rule, marks: Marks): string {
-  if (carriesMark(rule)) return ruleText(rule, marks);
-  const text = TEXTS.get(rule) ?? ruleText(rule, marks);
-  TEXTS.set(rule, text);
-  return text;
-}
-
-function carriesMark({ matches, target }: Rule): boolean {
-  return target.kind === "mark" || matches.some(({ kind }) => kind === "mark" || kind === "state");
+  return new Map([...hooks].map(([point, rules]) => [point, linesOf(rules, marks)]));
 }

@@ -1,4 +1,5 @@
 /** One backend's figures, inside the namespace of a node. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
 import type { LocalPod, NodeState, PodUid } from "../../../operator/api/node-state.ts";
 import { LinuxHost } from "../../../operator/enforcer/host.ts";
@@ -17,6 +18,7 @@ const PODS = 110;
 const POLICIES = 200;
 const SETS = 10;
 const MEMBERS = 1_000;
+const REST_MS = 30;
 
 const record = <T>(count: number, entry: (index: number) => readonly [string, T]): Record<string, T> => {
   return Object.fromEntries(Array.from({ length: count }, (_, index) => entry(index)));
@@ -68,10 +70,10 @@ class Node {
     return performance.now() - begin;
   }
 
-  /** What an enforcer does when nothing else is to be done. */
+  /** What an enforcer does when nothing else is to be done; the kernel then lets go of what was removed. */
   async rest(): Promise<void> {
     await this.firewall.sweep(signal).catch((error: unknown) => process.stderr.write(`${String(error)}\n`));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sleep(REST_MS);
   }
 }
 
@@ -102,14 +104,13 @@ const pod = (index: number): LocalPod => ({
 });
 const starts: number[] = [];
 const ends: number[] = [];
-for (let index = 0; index < 40; index += 1) {
+for (let index = 0; index < 100; index += 1) {
   const own = pod(index);
   starts.push(await node.take([{ type: "pod", uid: own.uid, pod: own }, peers(own.addresses, [])]));
   await node.rest();
-}
-for (let index = 0; index < 20; index += 1) {
-  const own = pod(index);
-  ends.push(await node.take([{ type: "pod", uid: own.uid, pod: null }, peers([], own.addresses)]));
+  if (index < 20) continue;
+  const old = pod(index - 20);
+  ends.push(await node.take([{ type: "pod", uid: old.uid, pod: null }, peers([], old.addresses)]));
   await node.rest();
 }
 say("a local pod starts, isolated, a peer itself", starts);

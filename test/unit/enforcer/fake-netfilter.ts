@@ -81,11 +81,13 @@ export class FakeNetfilter implements Netfilter {
 
   async restoreRules(family: Family, text: string): Promise<void> {
     this.#write("rules", text);
-    const lines = text.trimEnd().split("\n");
-    if (lines[0] !== "*filter" || lines.at(-1) !== "COMMIT") throw refused("not one transaction");
-    const chains: Chains = new Map([...this.#tables[family]].map(([name, rules]) => [name, [...rules]]));
-    for (const line of lines.slice(1, -1)) this.#take(line, chains);
-    this.#tables[family] = chains;
+    for (const transaction of text.split(/(?<=^COMMIT\n)/m)) {
+      const lines = transaction.trimEnd().split("\n");
+      if (lines[0] !== "*filter" || lines.at(-1) !== "COMMIT") throw refused("not a transaction");
+      const chains: Chains = new Map([...this.#tables[family]].map(([name, rules]) => [name, [...rules]]));
+      for (const line of lines.slice(1, -1)) this.#take(line, chains);
+      this.#tables[family] = chains;
+    }
   }
 
   async foreignMarkBits(): Promise<number> {

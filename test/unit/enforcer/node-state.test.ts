@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { changedOwners } from "../../../operator/enforcer/node-state.ts";
+import { Owners } from "../../../operator/enforcer/node-state.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 
-describe("changedOwners", () => {
+describe("owners of addresses", () => {
   const pod = (uid: string, address: string) => nodeState({ pods: { a: { address, uid } } });
   type Case = readonly [string, ReturnType<typeof pod>, ReturnType<typeof pod>, readonly string[], readonly string[]];
   const cases: readonly Case[] = [
@@ -13,7 +13,7 @@ describe("changedOwners", () => {
   ];
   for (const [name, before, after, moved, left] of cases) {
     it(name, () => {
-      const changes = changedOwners(before, after, "ipv4");
+      const changes = new Owners("ipv4").changes(before, after);
       assert.deepEqual([changes.moved, changes.left], [moved, left]);
     });
   }

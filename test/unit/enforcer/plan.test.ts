@@ -52,6 +52,19 @@ describe("plan", () => {
     assert.deepEqual(marksIn(steps.generation), ["0x20000"]);
   });
 
+  it("puts the generation into a transaction of its own where that is asked for and the other one only adds", () => {
+    const before = kernelWith(guarded([]));
+    const after = guarded([], [HTTP], { web: { address: "10.1.0.4", ingress: ["db"] } });
+    const steps = plan(before, after, OLD, NEW, undefined, true);
+    assert.deepEqual(marksIn(steps.rules), []);
+    assert.match(steps.rules, /^-I TW-I-\S+ 1 -d 10\.1\.0\.4\/32 /m);
+    assert.deepEqual(marksIn(steps.generation), ["0x20000"]);
+    assert.deepEqual(steps.swept.chains, plan(before, after, OLD, NEW).swept.chains);
+    const moving = plan(before, guarded([], [HTTP, DNS]), OLD, NEW, undefined, true);
+    assert.deepEqual(marksIn(moving.rules), ["0x20000"]);
+    assert.equal(moving.generation, "");
+  });
+
   it("lets the generation ride with the chains when no member leaves", () => {
     const steps = plan(kernelWith(guarded(["10.2.0.1"])), guarded(["10.2.0.1"], [HTTP, DNS]), OLD, NEW);
     assert.deepEqual(marksIn(steps.rules), ["0x20000"]);
@@ -86,6 +99,7 @@ describe("plan", () => {
     "-m conntrack --ctstate INVALID,UNTRACKED -j TW-FWD",
   ];
   const older = "-j TW-FWD";
+  const earlier = "-m connmark ! --mark 0x70000/0xffff0000 -j TW-FWD";
   const takenOut = (lines: readonly string[]) => lines.map((line) => `-D FORWARD ${line}`);
   const putIn = jumps.map((line, index) => `-I FORWARD ${index + 1} ${line}`);
   const hooks: readonly (readonly [string, Hook, readonly string[]])[] = [
@@ -94,6 +108,7 @@ describe("plan", () => {
     ["half there", { lines: jumps.slice(1), first: true }, [...takenOut(jumps.slice(1)), ...putIn]],
     ["twice", { lines: [...jumps, ...jumps], first: true }, [...takenOut([...jumps, ...jumps]), ...putIn]],
     ["another", { lines: [older], first: true }, [`-D FORWARD ${older}`, ...putIn]],
+    ["an older one", { lines: [earlier, ...jumps.slice(1)], first: true }, [`-D FORWARD ${earlier}`, ...putIn.slice(0, 1)]],
   ];
   for (const [name, hook, lines] of hooks) {
     it(`puts the jump first in FORWARD when it is ${name}`, () => {

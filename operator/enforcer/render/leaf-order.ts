@@ -1,0 +1,66 @@
+import type { Family } from "../layout/family.ts";
+import { ADDRESS_BITS } from "../layout/family.ts";
+import type { Rule } from "../layout/rule.ts";
+import type { Ruleset } from "../layout/ruleset.ts";
+import { linesOf } from "./chain-lines.ts";
+import type { KernelState } from "./kernel-state.ts";
+import type { Marks } from "./marks.ts";
+
+/**
+ * The ruleset with the lines for single addresses, which stand first in their chain, in the order in which they stand in
+ * the kernel, new ones before them. Which of them a packet meets first does not matter, and to put a line first is the
+ * quickest way to add it: for any other place iptables-nft asks the kernel for all rules of the chain.
+ */
+export function inKernelOrder({ chains }: Pick<KernelState, "chains">, ruleset: Ruleset, marks: Marks): Ruleset {
+  const moved = [...ruleset.chains].flatMap(([name, rules]) => {
+    const ordered = reordered(chains.get(name) ?? [], rules, ruleset.family, marks);
+    return ordered === rules ? [] : [[name, ordered] as const];
+  });
+  return moved.length === 0 ? ruleset : { ...ruleset, chains: new Map([...ruleset.chains, ...moved]) };
+}
+
+function reordered(
+  standing: readonly string[],
+  rules: readonly Rule[],
+  family: Family,
+  marks: Marks,
+): readonly Rule[] {
+  const lines = linesOf(rules, marks);
+  if (standing.length === 0 || lines === standing) return rules;
+  const known = ORDERED.get(rules);
+  if (known?.standing === standing) return known.ordered;
+  const count = leaves(rules, family);
+  const leafOf = new Map(rules.slice(0, count).map((rule, index) => [lines[index], rule]));
+  const kept = standing.flatMap((line) => leafOf.get(line) ?? []);
+  const old = new Set(kept);
+  // A line that stands twice is one too many, and the chain has to be written anew.
+  const ordered = old.size < kept.length
+    ? rules
+    : [...rules.slice(0, count).filter((rule) => !old.has(rule)), ...kept, ...rules.slice(count)];
+  ORDERED.set(rules, { standing, ordered });
+  return ordered;
+}
+
+const ORDERED = new WeakMap<readonly Rule[], { readonly standing: readonly string[]; readonly ordered: readonly Rule[] }>();
+
+/** How many of the first lines match single addresses and nothing else; 0 if two of them match the same. */
+function leaves(rules: readonly Rule[], family: Family): number {
+  const subjects = new Set<string>();
+  for (const rule of rules) {
+    const subject = SUBJECTS.get(rule) ?? subjectOf(rule, family);
+    SUBJECTS.set(rule, subject);
+    if (subject === "") break;
+    // The first one decides.
+    if (subjects.has(subject)) return 0;
+    subjects.add(subject);
+  }
+  return subjects.size;
+}
+
+/** `""` = it matches something else than single addresses. */
+function subjectOf({ matches }: Rule, family: Family): string {
+  const nets = matches.map((each) => (each.kind === "source" || each.kind === "destination" ? `${each.kind} ${each.net}` : ""));
+  return nets.every((net) => net.endsWith(`/${ADDRESS_BITS[family]}`)) ? nets.join() : "";
+}
+
+const SUBJECTS = new WeakMap<Rule, string>();
