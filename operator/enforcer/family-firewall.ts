@@ -1,5 +1,6 @@
 import type { NodeState } from "../api/node-state.ts";
 import { Generations } from "./generations.ts";
+import { GoodCheck } from "./good-check.ts";
 import type { Family } from "./layout/family.ts";
 import { familyOf } from "./layout/family.ts";
 import { allowsFlow } from "./layout/flow-verdict.ts";
@@ -65,8 +66,7 @@ export class FamilyFirewall {
   #leaversDue: number | undefined;
   readonly #names = new StateNames();
   readonly #owners: Owners;
-  /** A look at the kernel that found all as it should be. */
-  #sound: { readonly kernel: KernelState; readonly state: NodeState; readonly layout: Layout; readonly applied: FamilyApplied } | undefined;
+  readonly #checked = new GoodCheck();
   #generations: Generations | undefined;
   /** Addresses that no pod has any more, whose connections are still tracked. */
   readonly #gone = new Set<string>();
@@ -125,13 +125,6 @@ export class FamilyFirewall {
     // After a start, a failure, or for a check: what is found to differ then is a repair, and may have let anyone in.
     const repair = this.#kernel === undefined;
     const current = this.#kernel ?? found ?? (await this.#netfilter.read(this.family, signal));
-    // Most checks find what the one before found.
-    const sound = this.#sound;
-    const settled = this.#due === false && this.#leaversDue === undefined && moved.length === 0;
-    if (repair && settled && sound?.kernel === current && sound.state === state && sound.layout === this.#layout) {
-      this.#kernel = current;
-      return sound.applied;
-    }
     if (this.#marks === undefined) throw new Error("apply before prepare");
     const marks = this.#marks;
     const meant = this.#layout.of(state);
@@ -165,8 +158,6 @@ export class FamilyFirewall {
     const wrote = narrower || !inForce(taken);
     if (wrote) this.#unnamed = { meant, ruleset };
     const applied = { wrote, ...count(ruleset), leaversDue: this.#leaversDue };
-    const swept = taken.sweepChains === "" && taken.sweepSets === "";
-    this.#sound = wrote || !swept ? undefined : { kernel: current, state, layout: this.#layout, applied };
     return applied;
   }
 
@@ -174,12 +165,25 @@ export class FamilyFirewall {
     return this.#plan.monotonic() - this.#cutAt >= this.#plan.leaversMs;
   }
 
-  /** Reads the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
+  /** Looks at the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
   async verify(state: NodeState, signal: AbortSignal): Promise<FamilyApplied> {
     // A kernel that cannot be read holds up no change: what it is known to hold stays known.
+    const outline = await this.#netfilter.outline(this.family, this.#checked.view, signal);
+    const known = this.#kernel === undefined ? undefined : this.#checked.stillGood(state, this.#layout, outline);
+    if (known !== undefined) return known;
     const found = await this.#netfilter.read(this.family, signal);
     this.#kernel = undefined;
-    return await this.#apply(state, found, signal);
+    const applied = await this.#apply(state, found, signal);
+    if (!applied.wrote && this.#isSettled) {
+      this.#checked.keep({ state, layout: this.#layout, outline, applied }, membersOf(found));
+    }
+    return applied;
+  }
+
+  /** Nothing is left to be written or swept up, now or later. */
+  get #isSettled(): boolean {
+    const swept = this.#garbage === undefined || (this.#garbage.sweepChains === "" && this.#garbage.sweepSets === "");
+    return swept && this.#leaversDue === undefined && this.#unnamed === undefined;
   }
 
   /**
@@ -209,6 +213,7 @@ export class FamilyFirewall {
   async #run(steps: Plan, signal: AbortSignal): Promise<void> {
     // Forgotten before the first write: a failure leaves an unknown part in force.
     this.#kernel = undefined;
+    this.#checked.forget();
     if (steps.fill !== "") await this.#netfilter.restoreSets(steps.fill, signal);
     // The tool is asked once where nothing has to come in between.
     const [first, second] = steps.drain === "" ? [steps.rules + steps.generation, ""] : [steps.rules, steps.generation];
@@ -268,6 +273,10 @@ export class FamilyFirewall {
     });
     return { ...marks, generation: await this.#generations.next() };
   }
+}
+
+function membersOf({ sets }: KernelState): number {
+  return sets.values().reduce((sum, { members }) => sum + members.size, 0);
 }
 
 function count({ chains, sets }: Ruleset): { readonly rules: number; readonly sets: number } {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { blockTest, parseAddress } from "../api/address.ts";
@@ -31,7 +32,7 @@ export class LinuxHost implements Host {
   async look(pods: ReadonlySet<string>): Promise<HostFacts> {
     const bridges = await bridgesOf(pods);
     const findings = [
-      ...(bridges.length > 0 ? await unfilteredBridge(bridges, pods) : []),
+      ...(bridges.length > 0 ? unfilteredBridge(bridges, pods) : []),
       ...(await forgeableSources(pods)),
       ...(await ipvs()),
     ];
@@ -57,11 +58,11 @@ async function bridgesOf(pods: ReadonlySet<string>): Promise<readonly string[]> 
 }
 
 /** Frames from port to port of a bridge pass iptables only where the kernel is told so, per network namespace. */
-async function unfilteredBridge(bridges: readonly string[], pods: ReadonlySet<string>): Promise<readonly Finding[]> {
+function unfilteredBridge(bridges: readonly string[], pods: ReadonlySet<string>): readonly Finding[] {
   const findings: Finding[] = [];
   for (const { family, file } of BRIDGE_FILTERS) {
     if (family === "ipv6" && ![...pods].some((address) => address.includes(":"))) continue;
-    if ((await firstNumber(`/proc/sys/net/bridge/${file}`)) === 1) continue;
+    if (firstNumber(`/proc/sys/net/bridge/${file}`) === 1) continue;
     findings.push({
       reason: "BridgeNotFiltered",
       message:
@@ -75,11 +76,11 @@ async function unfilteredBridge(bridges: readonly string[], pods: ReadonlySet<st
 
 /** A pod that is routed to could write any source address, were it not for reverse path filtering. */
 async function forgeableSources(pods: ReadonlySet<string>): Promise<readonly Finding[]> {
-  const all = (await firstNumber("/proc/sys/net/ipv4/conf/all/rp_filter")) ?? 0;
+  const all = firstNumber("/proc/sys/net/ipv4/conf/all/rp_filter") ?? 0;
   const open: string[] = [];
   for (const name of await routedTo(pods)) {
     // The stricter of the two counts: 1 is strict, 2 is loose, but 2 wins over 1.
-    const own = (await firstNumber(`/proc/sys/net/ipv4/conf/${name}/rp_filter`)) ?? 0;
+    const own = firstNumber(`/proc/sys/net/ipv4/conf/${name}/rp_filter`) ?? 0;
     if (Math.max(all, own) !== 1) open.push(name);
   }
   if (open.length === 0) return [];
@@ -125,9 +126,13 @@ async function ipvs(): Promise<readonly Finding[]> {
   ];
 }
 
-async function firstNumber(file: string): Promise<number | undefined> {
-  const text = await readFile(file, "latin1").catch(() => undefined);
-  return text === undefined ? undefined : Number.parseInt(text, 10);
+/** At once: the kernel has it in memory, and there is such a file for each pod. */
+function firstNumber(file: string): number | undefined {
+  try {
+    return Number.parseInt(readFileSync(file, "latin1"), 10);
+  } catch {
+    return undefined;
+  }
 }
 
 async function exists(folder: string): Promise<boolean> {

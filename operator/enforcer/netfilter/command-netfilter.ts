@@ -4,10 +4,10 @@ import type { Flow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
 import { parseFlows } from "./conntrack-parser.ts";
 import { foreignMarkBits } from "./mark-bits.ts";
-import type { Backend, Netfilter } from "./netfilter.ts";
+import type { Backend, MemberView, Netfilter } from "./netfilter.ts";
 import { NetfilterError } from "./netfilter.ts";
 import { nftMarkBits } from "./nft-mark-bits.ts";
-import { parseReached, parseRules, parseSets } from "./save-parser.ts";
+import { outlineOfRules, outlineOfSets, parseReached, parseRules, parseSets } from "./save-parser.ts";
 import type { Tool, ToolOutput } from "./tool.ts";
 import { runTool } from "./tool.ts";
 
@@ -20,40 +20,43 @@ const BACKENDS: readonly Backend[] = ["nft", "legacy"];
 /** iptables waits this long for the lock of others: kube-proxy holds it for up to seconds on a large cluster. */
 const LOCK_SECONDS = "5";
 
-/** What `iptables-save` prints of the time, and of packets that have passed. */
-const CHANGES = /^#.*$| \[\d+:\d+\]$/gm;
-
 /** The kernel by its own tools, one process a request, in the network namespace of this process. */
 export class CommandNetfilter implements Netfilter {
   readonly backend: Backend;
-  readonly #known = new Map<Family, { readonly texts: readonly [string, string]; readonly state: KernelState }>();
-  #saving: Promise<string> | undefined;
+  readonly #asked = new Map<string, Promise<string>>();
 
   constructor(backend: Backend) {
     this.backend = backend;
   }
 
   async read(family: Family, signal: AbortSignal): Promise<KernelState> {
+    const [rules, sets] = await Promise.all([this.#saveRules(family, signal), this.#askSets(["save"], signal)]);
+    return { ...parseRules(rules), sets: parseSets(sets, family) };
+  }
+
+  async outline(family: Family, members: MemberView, signal: AbortSignal): Promise<string> {
+    const ask = members === "listed" ? ["save"] : ["list", "-t"];
+    const [rules, sets] = await Promise.all([this.#saveRules(family, signal), this.#askSets(ask, signal)]);
+    return `${outlineOfRules(rules)}\n${members === "listed" ? sets : outlineOfSets(sets)}`;
+  }
+
+  async #saveRules(family: Family, signal: AbortSignal): Promise<string> {
     const save = this.#iptables(family, "save", this.backend);
-    const [rules, sets] = await Promise.all([runTool(save, ["-t", "filter"], "", signal), this.#saveSets(signal)]);
+    const { stdout } = await runTool(save, ["-t", "filter"], "", signal);
     // Said with exit status 0: a rule that iptables cannot express hides the table's other rules from us.
-    if (rules.stdout.includes("is incompatible")) {
-      throw new NetfilterError("ApplyFailed", `${save.program}: ${rules.stdout.trim().slice(0, 200)}`);
+    if (stdout.includes("is incompatible")) {
+      throw new NetfilterError("ApplyFailed", `${save.program}: ${stdout.trim().slice(0, 200)}`);
     }
-    const texts = [rules.stdout.replaceAll(CHANGES, ""), sets] as const;
-    const known = this.#known.get(family);
-    if (known?.texts[0] === texts[0] && known.texts[1] === texts[1]) return known.state;
-    const state = { ...parseRules(rules.stdout), sets: parseSets(sets, family) };
-    this.#known.set(family, { texts, state });
-    return state;
+    return stdout;
   }
 
   /** The sets of both families come together: who asks in the same moment gets the same answer. */
-  #saveSets(signal: AbortSignal): Promise<string> {
-    const saving = this.#saving ?? runTool(IPSET, ["save"], "", signal).catch(noSets).then(({ stdout }) => stdout);
-    this.#saving = saving;
-    queueMicrotask(() => (this.#saving = undefined));
-    return saving;
+  #askSets(ask: readonly string[], signal: AbortSignal): Promise<string> {
+    const key = ask.join(" ");
+    const asked = this.#asked.get(key) ?? runTool(IPSET, ask, "", signal).catch(noSets).then(({ stdout }) => stdout);
+    this.#asked.set(key, asked);
+    queueMicrotask(() => this.#asked.delete(key));
+    return asked;
   }
 
   async leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">> {

@@ -5,8 +5,10 @@ import type { KernelState } from "../render/kernel-state.ts";
 /** What the enforcer needs of the kernel. */
 export interface Netfilter {
   readonly backend: Backend;
-  /** Our chains and sets of one family; the same object as before if nothing has changed. @throws NetfilterError */
+  /** Our chains and sets of one family. @throws NetfilterError */
   read(family: Family, signal: AbortSignal): Promise<KernelState>;
+  /** A text that changes with what `read` tells, for a fraction of the cost. @throws NetfilterError */
+  outline(family: Family, members: MemberView, signal: AbortSignal): Promise<string>;
   /** Like `read`, without sets and without making the kernel load what it does not use. @throws NetfilterError */
   leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">>;
   /** How many packets have reached the last rule of each of our chains. @throws NetfilterError */
@@ -34,6 +36,9 @@ export interface Netfilter {
   /** Ends what it keeps running, if anything. It can be used again. */
   close(): void;
 }
+
+/** Each member of each set, or only how many each set has. */
+export type MemberView = "listed" | "counted";
 
 export type Backend = "nft" | "legacy";
 

@@ -43,6 +43,22 @@ export function parseReached(saved: string): ReadonlyMap<string, number> {
   return new Map(ours.map(([, packets, chain = ""]) => [chain, Number(packets)]));
 }
 
+/** All that `parseRules` looks at, without the time and the number of packets. */
+export function outlineOfRules(saved: string): string {
+  return (saved.match(RULES_THAT_COUNT) ?? []).join("\n");
+}
+
+const RULES_THAT_COUNT = new RegExp(`^(?::${PREFIX}\\S+|-A (?:${PREFIX}|(?:${HOOK_POINTS.join("|")}) ).*$)`, "gm");
+
+/** Our sets and how many members each has, in the output of `ipset list -t`. */
+export function outlineOfSets(listed: string): string {
+  return (listed.match(SETS_THAT_COUNT) ?? []).join("\n").replaceAll(SIZES, "");
+}
+
+const SETS_THAT_COUNT = new RegExp(`^Name: ${PREFIX}[^]*?^Number of entries: \\d+$`, "gm");
+/** They grow and shrink with time, and with rules that refer to the set. */
+const SIZES = /^(?:Header|Revision|Size in memory|References): .*\n/gm;
+
 /** Our sets of one family in the output of `ipset save`. */
 export function parseSets(saved: string, family: Family): ReadonlyMap<string, KernelSet> {
   const inet = family === "ipv4" ? "inet" : "inet6";

@@ -2,7 +2,7 @@ import type { Family } from "../layout/family.ts";
 import type { Flow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
 import { Channel, ChannelBroken } from "./channel.ts";
-import type { Backend, Netfilter } from "./netfilter.ts";
+import type { Backend, MemberView, Netfilter } from "./netfilter.ts";
 import { NetfilterError } from "./netfilter.ts";
 
 /** Above this many lines a process of its own is quicker: it sends them to the kernel in large messages. */
@@ -68,6 +68,10 @@ export class WarmNetfilter implements Netfilter {
 
   read(family: Family, signal: AbortSignal): Promise<KernelState> {
     return this.#cold.read(family, signal);
+  }
+
+  outline(family: Family, members: MemberView, signal: AbortSignal): Promise<string> {
+    return this.#cold.outline(family, members, signal);
   }
 
   leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">> {

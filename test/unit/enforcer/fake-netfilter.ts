@@ -1,5 +1,4 @@
-import { isDeepStrictEqual } from "node:util";
-import type { Backend, Netfilter } from "../../../operator/enforcer/netfilter/netfilter.ts";
+import type { Backend, MemberView, Netfilter } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import type { Family } from "../../../operator/enforcer/layout/family.ts";
 import type { Flow } from "../../../operator/enforcer/layout/flow-verdict.ts";
@@ -28,18 +27,17 @@ export class FakeNetfilter implements Netfilter {
   readonly failures: (NetfilterError | undefined)[] = [];
   readonly #tables: Record<Family, Chains> = { ipv4: emptyTable(), ipv6: emptyTable() };
   readonly #sets: Sets = new Map();
-  readonly #known = new Map<Family, KernelState>();
 
   async read(family: Family): Promise<KernelState> {
     const inet = family === "ipv4" ? "inet" : "inet6";
     const sets = [...this.#sets].filter(([, set]) => set.inet === inet).map(([name, { type, members }]) => {
       return [name, { type, members: new Set(members) }] as [string, KernelSet];
     });
-    const state = { ...(await this.leftovers(family)), sets: new Map(sets) };
-    const known = this.#known.get(family);
-    if (isDeepStrictEqual(known, state)) return known ?? state;
-    this.#known.set(family, state);
-    return state;
+    return { ...(await this.leftovers(family)), sets: new Map(sets) };
+  }
+
+  async outline(family: Family, members: MemberView): Promise<string> {
+    return outlineOf(await this.read(family), members);
   }
 
   async leftovers(family: Family): Promise<Pick<KernelState, "chains" | "hooks">> {
@@ -161,6 +159,11 @@ export class FakeNetfilter implements Netfilter {
     const lines = Object.values(this.#tables).flatMap((chains) => [...chains.values()].flat());
     return lines.some((line) => line.includes(`--match-set ${set} `));
   }
+}
+
+export function outlineOf({ chains, hooks, sets }: KernelState, members: MemberView): string {
+  const inside = [...sets].map(([name, set]) => [name, members === "listed" ? [...set.members] : set.members.size]);
+  return JSON.stringify([[...chains], [...hooks], inside]);
 }
 
 function emptyTable(): Chains {

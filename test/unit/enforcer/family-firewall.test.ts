@@ -30,7 +30,7 @@ describe("FamilyFirewall", () => {
   }
 
   async function mark(kernel: FakeNetfilter): Promise<string | undefined> {
-    return (await kernel.read("ipv4")).hooks.get("FORWARD")?.lines[0]?.match(/--mark (\S+)/)?.[1];
+    return (await kernel.read("ipv4")).hooks.get("FORWARD")?.lines.at(-1)?.match(/--mark (\S+)/)?.[1];
   }
 
   it("skips generations that connections still hold", async () => {

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import type { NodeState } from "../../../operator/api/node-state.ts";
+import { FamilyFirewall } from "../../../operator/enforcer/family-firewall.ts";
+import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
+import { nodeState } from "../../packets/enforcer-state.ts";
+import { FakeNetfilter, outlineOf } from "./fake-netfilter.ts";
+
+const { signal } = new AbortController();
+const MANY = Array.from({ length: 5_000 }, (_, index) => `10.${2 + (index >> 8)}.0.${index & 255}`);
+
+function guarded(peers: readonly string[]): NodeState {
+  return nodeState({
+    pods: { db: { address: "10.1.0.5", ingress: ["db"] } },
+    policies: { db: { ingress: [{ peers: ["peers"] }] } },
+    peers: { peers },
+  });
+}
+
+describe("a check of large sets", () => {
+  let kernel: FakeNetfilter;
+  let firewall: FamilyFirewall;
+  let reads: number;
+  const state = guarded(MANY);
+  const set = async (): Promise<string> => {
+    const { chains } = await kernel.leftovers("ipv4");
+    return [...chains.values()].flat().join("\n").match(/--match-set (\S+)/)?.[1] ?? "";
+  };
+
+  beforeEach(async () => {
+    kernel = new FakeNetfilter();
+    firewall = new FamilyFirewall(kernel, "ipv4", {
+      options: DEFAULT_OPTIONS, mask: 0xffff0000, ownAddresses: new Set(), leaversMs: 0, monotonic: () => 0,
+    });
+    await firewall.prepare(signal);
+    await firewall.apply(state, signal);
+    for (let round = 0; round < 3; round += 1) await firewall.sweep(signal);
+    await firewall.verify(state, signal);
+    // From here on only what an outline tells.
+    await firewall.verify(state, signal);
+    reads = 0;
+    const read = kernel.read.bind(kernel);
+    kernel.read = (family) => {
+      reads += 1;
+      return read(family);
+    };
+    kernel.outline = async (family, members) => outlineOf(await read(family), members);
+  });
+
+  it("counts their members, and looks at each of them only every now and then", async () => {
+    for (let round = 0; round < 6; round += 1) assert.equal((await firewall.verify(state, signal)).wrote, false);
+    assert.equal(reads, 2);
+  });
+
+  it("puts right at once what changes their number", async () => {
+    await kernel.restoreSets(`add ${await set()} 10.99.0.1\n`);
+    assert.equal((await firewall.verify(state, signal)).wrote, true);
+  });
+
+  it("puts right before long what was put in for another", async () => {
+    await kernel.restoreSets(`add ${await set()} 10.99.0.1\ndel ${await set()} ${MANY[0]}\n`);
+    const wrote: boolean[] = [];
+    for (let round = 0; round < 3; round += 1) wrote.push((await firewall.verify(state, signal)).wrote);
+    assert.ok(wrote.includes(true));
+  });
+
+  it("looks at each of them after whatever it wrote", async () => {
+    const more = guarded([...MANY, "10.98.0.1"]);
+    await firewall.apply(more, signal);
+    await firewall.verify(more, signal);
+    assert.equal(reads, 1);
+  });
+});
