@@ -7,7 +7,6 @@ import { waitAfter } from "../timing/backoff.ts";
 import type { Versions } from "../stream/versions.ts";
 import type { Clock } from "./clock.ts";
 import type { NodeCopy } from "./disk-copy.ts";
-import type { Finding } from "./finding.ts";
 import type { LineLogger } from "./line-logger.ts";
 import type { NodeFigures } from "./metrics-text.ts";
 import { NetfilterError } from "./netfilter/netfilter.ts";
@@ -16,6 +15,8 @@ import type { Memory } from "./node-memory.ts";
 import type { NodeReport } from "./node-report.ts";
 import { NO_PACKETS } from "./packet-counts.ts";
 import type { PacketLog } from "./packet-log/packet-log.ts";
+import type { InForce } from "./reports.ts";
+import { Reports } from "./reports.ts";
 import { WakeUp } from "./wake-up.ts";
 
 export interface AgentOptions {
@@ -31,6 +32,8 @@ export interface AgentOptions {
   readonly random: () => number;
   /** Quiet time after which unreferenced rules are removed. Milliseconds. */
   readonly sweepAfterMs?: number;
+  /** Work that takes longer is said to do so. Milliseconds. */
+  readonly stalledAfterMs?: number;
 }
 
 /** A complete state, and whether the operator has said it in this run. */
@@ -42,6 +45,8 @@ interface Wanted {
 
 /** States come in bursts, and a sweep takes as long as an apply: it waits for a quiet moment. */
 const SWEEP_AFTER_MS = 200;
+/** Tools that hang are given up after some 10 to 30 s, and wait up to 5 s for the lock of others. */
+const STALLED_AFTER_MS = 7_000;
 const RETRY: Backoff = { firstMs: 100, mostMs: 5_000 };
 
 /**
@@ -51,13 +56,14 @@ const RETRY: Backoff = { firstMs: 100, mostMs: 5_000 };
  */
 export class Agent {
   readonly #firewall: NodeFirewall;
-  readonly #report: (report: NodeReport) => void;
+  readonly #reports: Reports;
   readonly #memory: Memory | undefined;
   readonly #packets: AgentOptions["packets"];
   readonly #log: LineLogger;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #sweepAfterMs: number;
+  readonly #stalledAfterMs: number;
   readonly #wakeUp = new WakeUp();
   #settings: NodeSettings = { ...DEFAULT_ENFORCER_SETTINGS, podCIDRs: [] };
   /** States that arrive while one is being applied replace each other here. */
@@ -66,27 +72,23 @@ export class Agent {
   /** Of an earlier run, while it is not known yet whether the kernel still holds something newer. */
   #copy: NodeCopy | undefined;
   #leaving: "no" | "asked" | "done" = "no";
-  /** What is wrong with the stream, from a batch that was refused to the next good one. */
-  #refused: Finding | undefined;
-  /** The last report, without that. */
-  #told: NodeReport | undefined;
   /** For these settings the firewall is prepared. */
   #prepared: NodeSettings | undefined;
   #failures = 0;
-  #said: ReadonlySet<string> = new Set();
   #checkAt = 0;
   #sweepAt = Infinity;
   #leaversAt = Infinity;
 
-  constructor({ firewall, report, memory, packets, log, clock, random, sweepAfterMs = SWEEP_AFTER_MS }: AgentOptions) {
-    this.#firewall = firewall;
-    this.#report = report;
-    this.#memory = memory;
-    this.#packets = packets;
-    this.#log = log;
-    this.#clock = clock;
-    this.#random = random;
-    this.#sweepAfterMs = sweepAfterMs;
+  constructor(options: AgentOptions) {
+    this.#firewall = options.firewall;
+    this.#reports = new Reports(options.report, () => this.#firewall.backend, options.log);
+    this.#memory = options.memory;
+    this.#packets = options.packets;
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#sweepAfterMs = options.sweepAfterMs ?? SWEEP_AFTER_MS;
+    this.#stalledAfterMs = options.stalledAfterMs ?? STALLED_AFTER_MS;
   }
 
   /** A state that the operator has sent is in force, and nothing has failed since. */
@@ -98,7 +100,7 @@ export class Agent {
   async figures(signal: AbortSignal): Promise<NodeFigures> {
     const { wanted, result } = this.#applied ?? {};
     const counts = wanted === undefined ? NO_PACKETS : await this.#firewall.counts(wanted.state, signal);
-    const { rules, sets } = result ?? this.#nothing();
+    const { rules, sets } = result ?? { rules: { ipv4: 0, ipv6: 0 }, sets: 0 };
     return { counts, rules, sets, ready: this.ready };
   }
 
@@ -119,24 +121,21 @@ export class Agent {
   receive(state: NodeState, versions: Versions = {}): void {
     this.#wanted = { state, versions, origin: "stream" };
     this.#copy = undefined;
-    this.#refused = undefined;
+    this.#reports.understood();
     this.#leaving = "no";
     this.#wakeUp.call();
   }
 
   /** Takes that what the stream says makes no sense: what is in force stays, and the node says so. */
   refuse(reason: string): void {
-    const message = `the operator's stream makes no sense, what was in force before stays: ${reason}`;
-    this.#refused = { reason: "StreamRefused", message, holds: true };
-    if (this.#told !== undefined) this.#tell({ ...this.#told, wrote: false });
-    else this.#report({ ...this.#nothing(), standing: "Enforcing", failure: this.#refused });
+    this.#reports.refused(reason);
   }
 
   /** Takes that the node is to be cleared of all of ours; a state that comes later takes it back. */
   retire(): void {
     this.#wanted = undefined;
     this.#copy = undefined;
-    this.#refused = undefined;
+    this.#reports.understood();
     this.#leaving = "asked";
     this.#wakeUp.call();
   }
@@ -145,7 +144,7 @@ export class Agent {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#work(signal);
+        await this.#watched(this.#work(signal), signal);
         this.#failures = 0;
       } catch (error) {
         if (!signal.aborted) await this.#fail(error, signal);
@@ -156,6 +155,29 @@ export class Agent {
         await this.#wakeUp.sleep(Math.max(0, next - this.#clock.monotonic()), this.#clock, signal);
       }
     }
+  }
+
+  /** A tool that hangs must not keep what it holds up from being seen. */
+  async #watched(work: Promise<void>, signal: AbortSignal): Promise<void> {
+    const done = new AbortController();
+    const over = AbortSignal.any([signal, done.signal]);
+    const watch = this.#clock.sleep(this.#stalledAfterMs, over).then(() => {
+      if (over.aborted) return;
+      const message = `what the node is to do takes longer than ${this.#stalledAfterMs / 1_000} s, and is still waited for`;
+      this.#log.warn("the firewall's tools take long", { message });
+      this.#reports.failed(this.#inForce, { reason: "ApplyStalled", message });
+    });
+    try {
+      await work;
+    } finally {
+      done.abort();
+      await watch;
+    }
+  }
+
+  get #inForce(): InForce | undefined {
+    const applied = this.#applied;
+    return applied && { state: applied.wanted.state, result: applied.result };
   }
 
   get #hasWork(): boolean {
@@ -201,7 +223,7 @@ export class Agent {
     if (this.#leaving !== "asked") return;
     this.#leaving = "done";
     this.#log.info("the node is cleared, as the operator wants it", { chains, sets });
-    this.#tell({ ...this.#nothing(), wrote: chains + sets > 0, standing: "Retired", failure: undefined });
+    this.#reports.retired(chains + sets > 0);
   }
 
   async #apply(wanted: Wanted, settings: NodeSettings, signal: AbortSignal): Promise<void> {
@@ -240,31 +262,9 @@ export class Agent {
     this.#checkAt = this.#clock.monotonic() + this.#settings.driftCheckMs;
     this.#sweepAt = this.#clock.monotonic() + this.#sweepAfterMs;
     this.#leaversAt = result.leaversDue ?? Infinity;
-    this.#say(result.findings);
     this.#packets?.follow(state, settings);
-    const standing = origin === "disk" ? "EnforcingDiskCopy" : "Enforcing";
-    this.#tell({ state, ...result, standing, backend: this.#firewall.backend, failure: undefined });
+    this.#reports.inForce({ state, result }, origin === "disk" ? "EnforcingDiskCopy" : "Enforcing");
     if (origin === "stream") this.#memory?.keep({ settings, state, versions });
-  }
-
-  #tell(report: NodeReport): void {
-    this.#told = report;
-    const { findings } = report;
-    this.#report(this.#refused === undefined ? report : { ...report, findings: [...findings, this.#refused] });
-  }
-
-  #nothing(): Omit<NodeReport, "standing" | "failure"> {
-    const rules = { ipv4: 0, ipv6: 0 };
-    const { backend } = this.#firewall;
-    return { state: undefined, wrote: false, rules, sets: 0, findings: [], leaversDue: undefined, backend };
-  }
-
-  /** Each finding once, when it is new. */
-  #say(findings: readonly Finding[]): void {
-    for (const finding of findings) {
-      if (!this.#said.has(finding.message)) this.#log.warn("something is wrong with the node", { ...finding });
-    }
-    this.#said = new Set(findings.map(({ message }) => message));
   }
 
   async #fail(error: unknown, signal: AbortSignal): Promise<void> {
@@ -272,16 +272,8 @@ export class Agent {
     const reason = error instanceof NetfilterError ? error.reason : "ApplyFailed";
     const message = errorMessage(error);
     this.#log.error("the firewall could not be brought to its state", { reason, error: message });
-    const applied = this.#applied;
-    const inForce = applied === undefined ? {} : { state: applied.wanted.state, ...applied.result };
-    this.#tell({
-      ...this.#nothing(),
-      ...inForce,
-      wrote: false,
-      leaversDue: undefined,
-      standing: "Enforcing",
-      failure: { reason, message },
-    });
-    await this.#clock.sleep(waitAfter(this.#failures, RETRY, this.#random), signal);
+    this.#reports.failed(this.#inForce, { reason, message });
+    // What comes meanwhile is tried at once: it may be just what helps.
+    await this.#wakeUp.sleep(waitAfter(this.#failures, RETRY, this.#random), this.#clock, signal);
   }
 }

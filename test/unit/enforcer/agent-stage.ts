@@ -1,5 +1,6 @@
 import type { GenerationMark, NodeState } from "../../../operator/api/node-state.ts";
 import { Agent } from "../../../operator/enforcer/agent.ts";
+import type { Clock } from "../../../operator/enforcer/clock.ts";
 import { SYSTEM_CLOCK } from "../../../operator/enforcer/clock.ts";
 import type { NodeCopy } from "../../../operator/enforcer/disk-copy.ts";
 import { UNKNOWN_HOST } from "../../../operator/enforcer/host.ts";
@@ -30,7 +31,14 @@ interface StageOptions {
   readonly memory?: Memory;
   /** The other backend. */
   readonly other?: FakeNetfilter;
+  readonly stalledAfterMs?: number;
+  readonly clock?: Clock;
 }
+
+/** Nobody waits for more than a moment. */
+const HASTY: Clock = {
+  ...SYSTEM_CLOCK, sleep: (ms, signal) => SYSTEM_CLOCK.sleep(ms === Infinity ? 60_000 : Math.min(ms, 20), signal),
+};
 
 /** An agent at work on a kernel in memory. */
 export class Stage implements AsyncDisposable {
@@ -39,7 +47,8 @@ export class Stage implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(kernel: FakeNetfilter, { copy, memory, other = new FakeNetfilter() }: StageOptions = {}) {
+  constructor(kernel: FakeNetfilter, options: StageOptions = {}) {
+    const { copy, memory, other = new FakeNetfilter(), stalledAfterMs = Infinity, clock = HASTY } = options;
     this.agent = new Agent({
       firewall: new NodeFirewall({
         netfilter: (backend) => (backend === "nft" ? kernel : other),
@@ -50,9 +59,10 @@ export class Stage implements AsyncDisposable {
       report: (report) => this.reports.push(report),
       ...(memory && { memory }),
       log: SILENT,
-      clock: { ...SYSTEM_CLOCK, sleep: (ms, signal) => SYSTEM_CLOCK.sleep(Math.min(ms, 20), signal) },
+      clock,
       random: () => 0,
       sweepAfterMs: 0,
+      stalledAfterMs,
     });
     if (copy !== undefined) this.agent.recall(copy);
     this.#done = this.agent.run(this.#stop.signal);
