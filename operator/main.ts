@@ -5,10 +5,11 @@ import { randomUUID } from "node:crypto";
 import { Command } from "commander";
 import { parse } from "yaml";
 
+import { errorText } from "./api/error-message.ts";
 import { Reader } from "./api/reader.ts";
 import { readSettings, type Settings } from "./api/settings.ts";
 import { loadKubeConfig } from "./kube/config.ts";
-import { errorText, jsonLogger } from "./telemetry/logger.ts";
+import { jsonLogger } from "./telemetry/logger.ts";
 import { TierwallOperator } from "./tierwall-operator.ts";
 import { VERSION } from "./version.ts";
 

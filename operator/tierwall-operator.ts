@@ -2,6 +2,7 @@ import operatorModule from "@dot-i/k8s-operator";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Server } from "node:http";
 
+import { errorText } from "./api/error-message.ts";
 import { enforcerSettings, type Settings } from "./api/settings.ts";
 import { ChangeRouter } from "./control/change-router.ts";
 import { ClusterFacts } from "./control/cluster-facts.ts";
@@ -21,7 +22,7 @@ import { LeaderElection } from "./kube/lease.ts";
 import { Resolver } from "./resolve/resolver.ts";
 import { StreamHub } from "./stream/hub.ts";
 import { serveEndpoints } from "./telemetry/http-endpoints.ts";
-import { errorText, type Logger } from "./telemetry/logger.ts";
+import type { Logger } from "./telemetry/logger.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 
 export interface OperatorOptions {

@@ -1,3 +1,4 @@
+import { errorText } from "../api/error-message.ts";
 import { Reader } from "../api/reader.ts";
 import type { NetworkPolicy } from "../api/network-policy.ts";
 import { readNetworkPolicy } from "../api/network-policy-parser.ts";
@@ -23,7 +24,7 @@ import {
   type Resource,
 } from "../kube/resource.ts";
 import type { ApiServerFacts } from "../compile/facts.ts";
-import { errorText, type Logger } from "../telemetry/logger.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import type { Versions } from "../stream/versions.ts";
 import { API_SERVER_SLICE, readApiServer } from "./api-server-facts.ts";
 import type { ChangeRouter, Turn } from "./change-router.ts";

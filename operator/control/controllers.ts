@@ -13,6 +13,7 @@ import { EnforcerReconciler } from "./enforcer-reconciler.ts";
 import { ENFORCER_NAME } from "./enforcer-daemonset.ts";
 import { EnforcerRetirement } from "./enforcer-retirement.ts";
 import { NetworkPolicyApi } from "./network-policy-api.ts";
+import { OverdueWrites } from "./overdue-writes.ts";
 import type { PolicyAnnouncer } from "./policy-announcer.ts";
 import type { PolicyView } from "./policy-view.ts";
 import type { Publisher } from "./publisher.ts";
@@ -122,7 +123,7 @@ export class Controllers implements Work {
         networkPolicies: view,
         facts: () => facts.facts(),
       },
-      writer: new NetworkPolicyApi(client),
+      writer: new NetworkPolicyApi(client, new OverdueWrites(clock)),
       excludedNamespaces: new Set([...settings.excludedNamespaces, namespace]),
       isLeader,
       monotonic: () => clock.monotonic(),
@@ -142,7 +143,7 @@ export class Controllers implements Work {
         outcome: (policy, outcome) => {
           const { name } = policy.metadata;
           if (isLeader()) announcer.outcome(policy, this.#status.outcomeOf(name), outcome);
-          this.#status.setOutcome(name, outcome);
+          this.#status.setOutcome(policy, outcome);
           this.status(name);
         },
         forgotten: (name) => {
@@ -156,7 +157,7 @@ export class Controllers implements Work {
   }
 
   #statusReconciler(): StatusReconciler {
-    const { watch, facts, resolver, settings, client, announcer, publisher } = this.#options;
+    const { watch, facts, resolver, settings, client, announcer, publisher, clock } = this.#options;
     return new StatusReconciler({
       sources: {
         segmentPolicies: watch.segmentPolicies.store,
@@ -177,7 +178,8 @@ export class Controllers implements Work {
         changed: (policy, status) => announcer.status(policy, status),
       },
       grace: { newcomerMs: settings.timings.confirmGraceMs, newNodeMs: settings.timings.newNodeGraceMs },
-      now: Date.now,
+      now: () => clock.wall().getTime(),
+      monotonic: () => clock.monotonic(),
     });
   }
 

@@ -1,7 +1,7 @@
+import { errorText } from "../api/error-message.ts";
 import { compare } from "../api/label-selector.ts";
 import type { Owner, Step } from "../compile/plan.ts";
 import type { Outcome } from "../status/policy-status.ts";
-import { errorText } from "../telemetry/logger.ts";
 import { NamespaceRests } from "./namespace-rests.ts";
 import type { NetworkPolicyWriter } from "./network-policy-writer.ts";
 import type { PolicyView } from "./policy-view.ts";

@@ -5,10 +5,9 @@ import type { Part } from "../compile/part.ts";
 import { partLabels, type Owner } from "../compile/plan.ts";
 import { applyPatch, create, deleteObject, type ApiObject } from "../kube/apply.ts";
 import type { ApiClient, ApiRequest } from "../kube/client.ts";
-import { SYSTEM_CLOCK } from "../kube/clock.ts";
 import { NETWORK_POLICIES, objectPath } from "../kube/resource.ts";
 import type { NetworkPolicyWriter } from "./network-policy-writer.ts";
-import { OverdueWrites } from "./overdue-writes.ts";
+import type { OverdueWrites } from "./overdue-writes.ts";
 
 /** Beyond the 34 s after which an API server gives up a write itself, and says what it has waited for. */
 const TIMEOUT_MS = 40_000;
@@ -18,7 +17,7 @@ export class NetworkPolicyApi implements NetworkPolicyWriter {
   readonly #client: ApiClient;
   readonly #overdue: OverdueWrites;
 
-  constructor(client: ApiClient, overdue = new OverdueWrites(SYSTEM_CLOCK)) {
+  constructor(client: ApiClient, overdue: OverdueWrites) {
     this.#client = client;
     this.#overdue = overdue;
   }

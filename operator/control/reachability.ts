@@ -1,5 +1,6 @@
+import { errorText } from "../api/error-message.ts";
 import { Unreachable } from "../kube/api-error.ts";
-import { errorText, type Logger } from "../telemetry/logger.ts";
+import type { Logger } from "../telemetry/logger.ts";
 
 /**
  * Says once that the API server does not answer, and once that it does again. Everything that follows a kind of object

@@ -9,6 +9,7 @@ import { partsIn, type Part } from "../compile/part.ts";
 import { controllerOf, isOurs, plan, removal, type Owner, type Plan, type Step } from "../compile/plan.ts";
 import { segmentNamespaces } from "../compile/segment-namespaces.ts";
 import { wouldBe } from "../compile/would-be.ts";
+import type { Result } from "../kube/work-queue.ts";
 import type { Outcome } from "../status/policy-status.ts";
 import { Departures } from "./departures.ts";
 import { NamespaceWrites, type NamespaceWork, type WriteResult } from "./namespace-writes.ts";
@@ -47,12 +48,9 @@ export class ReconcileError extends Error {
   }
 }
 
-export interface ReconcileResult {
-  /** Look again after this time, whatever happens. */
-  readonly requeueAfterMs?: number;
-}
-
 type NamespacePlan = NamespaceWork & Plan;
+/** An outcome, but for what the SegmentPolicy and its writes say themselves. */
+type Found = Omit<Outcome, "generation" | "suspended" | "failures">;
 
 /**
  * Brings the NetworkPolicies of one SegmentPolicy into line with it. Every replica runs it, to know which generation is
@@ -96,7 +94,7 @@ export class SegmentPolicyReconciler {
   }
 
   /** @throws ReconcileError when a write failed and is to be tried again */
-  async reconcile(name: string): Promise<ReconcileResult> {
+  async reconcile(name: string): Promise<Result> {
     const policy = this.#cluster.segmentPolicies.get(name);
     if (policy === undefined || policy.metadata.deleting) return this.#retire(name, policy);
     this.#orphaned.delete(name);
@@ -108,7 +106,7 @@ export class SegmentPolicyReconciler {
     return spec.mode === "Audit" ? this.#audit(policy, spec) : this.#hold(policy, spec);
   }
 
-  async #hold(policy: SegmentPolicy, spec: SegmentPolicySpec): Promise<ReconcileResult> {
+  async #hold(policy: SegmentPolicy, spec: SegmentPolicySpec): Promise<Result> {
     const { name, uid, generation } = policy.metadata;
     const owner: Owner = { name, uid };
     const parts = compile(name, spec, this.#cluster.facts());
@@ -118,8 +116,8 @@ export class SegmentPolicyReconciler {
     const planAll = (read: (namespace: string) => readonly NetworkPolicy[]): readonly NamespacePlan[] =>
       [...matched.keys(), ...left].map((namespace) => {
         const live = read(namespace);
-        const named = (wanted: string) => live.find(({ metadata }) => metadata.name === wanted);
-        const wanted = (matched.get(namespace) ?? []).map((part) => holdLive(part, named(part.name)));
+        const named = new Map(live.map((policy) => [policy.metadata.name, policy]));
+        const wanted = (matched.get(namespace) ?? []).map((part) => holdLive(part, named.get(part.name)));
         return { namespace, ...plan(owner, wanted, live) };
       });
     const planObserved = () => planAll((namespace) => view.observedIn(namespace));
@@ -143,22 +141,14 @@ export class SegmentPolicyReconciler {
     // Where it was audited before, it is until the real ones are in place.
     if (placed || spec.suspend) this.#sink.audit(name, []);
     const applied = [...matched.keys()].filter((namespace) => complete.has(namespace)).length;
-    this.#sink.outcome(policy, {
-      generation,
-      namespaces: { matched: matched.size, applied },
-      networkPolicies: [...matched.values()].reduce((sum, wanted) => sum + wanted.length, 0),
-      suspended: spec.suspend,
-      placed,
-      conflicts,
-      failures: written.failures,
-      ...shortcomings(spec, parts),
-    });
-    if (written.failures.length > 0) throw new ReconcileError(name, written);
+    const networkPolicies = [...matched.values()].reduce((sum, wanted) => sum + wanted.length, 0);
+    const namespaces = { matched: matched.size, applied };
+    this.#conclude(policy, { namespaces, networkPolicies, placed, conflicts, ...shortcomings(spec, parts) }, written);
     return requeueAfterMs > 0 ? { requeueAfterMs } : {};
   }
 
   /** Mode Audit: what there is of it goes as in a deletion, and the nodes are told what there would be. */
-  async #audit(policy: SegmentPolicy, spec: SegmentPolicySpec): Promise<ReconcileResult> {
+  async #audit(policy: SegmentPolicy, spec: SegmentPolicySpec): Promise<Result> {
     const { name, uid, generation } = policy.metadata;
     const view = this.#cluster.networkPolicies;
     const parts = this.#handOver(name, spec);
@@ -183,18 +173,19 @@ export class SegmentPolicyReconciler {
       this.#settled.set(name, { wish: canonicalJson([]), namespaces: new Set(matched) });
       this.#sink.generation(name, generation);
     }
-    this.#sink.outcome(policy, {
-      generation,
-      namespaces: { matched: matched.length, applied: matched.filter((namespace) => !left.has(namespace)).length },
-      networkPolicies: 0,
-      suspended: spec.suspend,
-      placed,
-      conflicts: [],
-      failures: written.failures,
-      ...shortcomings(spec, parts),
-    });
-    if (written.failures.length > 0) throw new ReconcileError(name, written);
+    const applied = matched.filter((namespace) => !left.has(namespace)).length;
+    const namespaces = { matched: matched.length, applied };
+    const found = { namespaces, networkPolicies: 0, placed, conflicts: [], ...shortcomings(spec, parts) };
+    this.#conclude(policy, found, written);
     return {};
+  }
+
+  /** Says what a reconcile came to. @throws ReconcileError when a write failed */
+  #conclude(policy: SegmentPolicy, found: Found, written: WriteResult): void {
+    const { metadata: { name, generation }, verdict } = policy;
+    const suspended = verdict.accepted && verdict.spec.suspend;
+    this.#sink.outcome(policy, { ...found, generation, suspended, failures: written.failures });
+    if (written.failures.length > 0) throw new ReconcileError(name, written);
   }
 
   /**
@@ -223,7 +214,7 @@ export class SegmentPolicyReconciler {
   }
 
   /** Takes away what was generated from a SegmentPolicy that is gone or going, unless it is to be orphaned. */
-  async #retire(name: string, policy: SegmentPolicy | undefined): Promise<ReconcileResult> {
+  async #retire(name: string, policy: SegmentPolicy | undefined): Promise<Result> {
     if (policy?.finalizers.includes("orphan") === true) this.#orphaned.add(name);
     const keep = this.#orphaned.has(name);
     const view = this.#cluster.networkPolicies;

@@ -40,8 +40,10 @@ export class StatusReconciler {
   readonly #sink: StatusSink;
   readonly #grace: Grace;
   readonly #now: () => number;
+  readonly #monotonic: () => number;
+  /** `since`, on the clock that never goes back: the generation's first. */
   readonly #outcomes = new Map<string, { readonly uid: string; readonly outcome: Outcome; readonly since: number }>();
-  /** What we wrote last: the watch may not have shown it yet. */
+  /** What we wrote last, on the same clock: the watch may not have shown it yet. */
   readonly #lastWrite = new Map<
     string,
     { readonly uid: string; readonly at: number; readonly status: SegmentPolicyStatus; readonly text: string }
@@ -53,24 +55,28 @@ export class StatusReconciler {
     readonly sources: StatusSources;
     readonly sink: StatusSink;
     readonly grace: Grace;
+    /** The wall clock, for what is written and compared with what others wrote. Milliseconds since the epoch. */
     readonly now: () => number;
+    /** Milliseconds that never go back. */
+    readonly monotonic: () => number;
   }) {
     this.#sources = deps.sources;
     this.#sink = deps.sink;
     this.#grace = deps.grace;
     this.#now = deps.now;
+    this.#monotonic = deps.monotonic;
   }
 
   outcomeOf(name: string): Outcome | undefined {
     return this.#outcomes.get(name)?.outcome;
   }
 
-  setOutcome(name: string, outcome: Outcome): void {
+  /** Takes what the reconcile of `policy` came to. */
+  setOutcome({ metadata: { name, uid } }: SegmentPolicy, outcome: Outcome): void {
     // Deleted and made anew, an object has the same name and generation, and is another all the same.
-    const uid = this.#sources.segmentPolicies.get(name)?.metadata.uid ?? "";
     const before = this.#outcomes.get(name);
     const same = before?.uid === uid && before.outcome.generation === outcome.generation;
-    this.#outcomes.set(name, { uid, outcome, since: same ? before.since : this.#now() });
+    this.#outcomes.set(name, { uid, outcome, since: same ? before.since : this.#monotonic() });
   }
 
   forget(name: string): void {
@@ -100,11 +106,12 @@ export class StatusReconciler {
     const lookAgain = Math.max(1, Math.min(againAfterMs ?? REFRESH_MS, (enforcement?.nextChangeAt ?? Infinity) - now));
     if (text === (last?.text ?? observed.statusText)) return lookAgain;
     const settled = status.conditions.every(({ type }) => type !== "Reconciling");
-    const wait = Math.max((last?.at ?? -Infinity) + WRITE_INTERVAL_MS, settled ? 0 : known.since + SETTLE_MS) - now;
+    const earliest = settled ? -Infinity : known.since + SETTLE_MS;
+    const wait = Math.max((last?.at ?? -Infinity) + WRITE_INTERVAL_MS, earliest) - this.#monotonic();
     if (wait > 0) return wait;
     await this.#sink.write(policy, status);
     // From the answer on: one that was long on its way must not come close before the next.
-    this.#lastWrite.set(name, { uid, at: this.#now(), status, text });
+    this.#lastWrite.set(name, { uid, at: this.#monotonic(), status, text });
     this.#sink.changed(policy, status);
     return lookAgain;
   }

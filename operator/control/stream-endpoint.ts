@@ -1,3 +1,4 @@
+import { errorText } from "../api/error-message.ts";
 import type { Settings } from "../api/settings.ts";
 import type { Pod } from "../api/workload.ts";
 import type { ApiClient } from "../kube/client.ts";
@@ -5,7 +6,7 @@ import { StreamAuthenticator, type EnforcerPods } from "../stream/authenticator.
 import { issueServingCertificate, renewalDue, type Authority, type KeyPair } from "../stream/certificates.ts";
 import type { StreamHub } from "../stream/hub.ts";
 import { StreamServer } from "../stream/server.ts";
-import { errorText, type Logger } from "../telemetry/logger.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { AuthorityStore } from "./authority-store.ts";
 import { ENFORCER_NAME, STREAM_AUDIENCE } from "./enforcer-daemonset.ts";

@@ -1,6 +1,7 @@
+import { errorText } from "../api/error-message.ts";
 import type { Clock } from "../kube/clock.ts";
 import { WorkQueue, type Result } from "../kube/work-queue.ts";
-import { errorText, type Logger } from "../telemetry/logger.ts";
+import type { Logger } from "../telemetry/logger.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 
 export interface QueueDeps {

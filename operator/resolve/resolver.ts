@@ -156,13 +156,14 @@ export class Resolver {
   /** Until `false`, what was generated from `name` counts as gone, all at once, whatever objects are left. */
   setRetired(name: string, retired: boolean): void {
     if (retired === this.#retired.has(name)) return;
-    if (retired) this.#retired.add(name);
-    else this.#retired.delete(name);
-    for (const policy of this.#policies.values()) {
-      if (retired && policy.segment === name && policy.effect !== "audits") this.#detach(policy);
-    }
-    for (const [id, policy] of this.#objects) {
-      if (!retired && generatedFrom(policy) === name) this.#judge(id, policy);
+    if (retired) {
+      this.#retired.add(name);
+      for (const policy of this.#policies.values()) {
+        if (policy.segment === name && policy.effect !== "audits") this.#detach(policy);
+      }
+    } else {
+      this.#retired.delete(name);
+      for (const [id, policy] of this.#objects) if (generatedFrom(policy) === name) this.#judge(id, policy);
     }
   }
 

@@ -18,9 +18,3 @@ export function jsonLogger(level: string): Logger {
     transports: [new winston.transports.Console({ stderrLevels: [] })],
   });
 }
-
-/** An error and its causes in one line, for a log's `error` fact or a status message. */
-export function errorText(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${errorText(error.cause)}`;
-}

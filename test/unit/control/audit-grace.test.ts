@@ -38,13 +38,14 @@ describe("the status of an audit that every node has confirmed", () => {
       sink: { write: async (_, status) => void written.push(status), changed: () => undefined },
       grace: { newcomerMs: NEWCOMER_MS, newNodeMs: 300_000 },
       now: () => now,
+      monotonic: () => now,
     });
     const shown = async (laterMs: number) => {
       now += laterMs;
       await reconciler.reconcile("shop");
       return written.at(-1)?.conditions.find(({ type }) => type === "Ready");
     };
-    reconciler.setOutcome("shop", {
+    reconciler.setOutcome(policy, {
       generation: 1, namespaces: { matched: 1, applied: 1 }, networkPolicies: 0, suspended: false, placed: true,
       conflicts: [], failures: [], unknownFacts: [], staleFacts: [], tooManyNodeAddresses: [], disagreements: [],
     });

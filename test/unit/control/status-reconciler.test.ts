@@ -30,7 +30,8 @@ function outcome(changes: Partial<Outcome> = {}): Outcome {
 
 /** The watch has shown `first`, and enforcement is left to the CNI. Writes are kept, and take `writeMs`. */
 function scene(first: SegmentPolicy, writeMs = 0) {
-  let now = Date.UTC(2030, 0, 1);
+  let now = 0;
+  let wallAtStart = Date.UTC(2030, 0, 1);
   const shown = new Map([["shop", first]]);
   const written: { readonly uid: string; readonly at: number; readonly status: SegmentPolicyStatus }[] = [];
   const reconciler = new StatusReconciler({
@@ -46,7 +47,8 @@ function scene(first: SegmentPolicy, writeMs = 0) {
       changed: () => undefined,
     },
     grace: { newcomerMs: 30_000, newNodeMs: 300_000 },
-    now: () => now,
+    now: () => wallAtStart + now,
+    monotonic: () => now,
   });
   /** As the queue does: again when it says so. */
   const run = async (ms: number) => {
@@ -54,24 +56,26 @@ function scene(first: SegmentPolicy, writeMs = 0) {
     while (now <= end) now += await reconciler.reconcile("shop") ?? Infinity;
     now = Math.min(now, end);
   };
-  return { reconciler, shown, written, run, wait: (ms: number) => void (now += ms), time: () => now };
+  const wait = (ms: number) => void (now += ms);
+  const putBack = (ms: number) => void (wallAtStart -= ms);
+  return { reconciler, shown, written, run, wait, putBack, time: () => now };
 }
 
 describe("the status of a SegmentPolicy", () => {
   it("is written once while nothing changes", async () => {
     const { reconciler, written, run } = scene(policy("a"));
-    reconciler.setOutcome("shop", outcome());
+    reconciler.setOutcome(policy("a"), outcome());
     await run(100_000);
     assert.equal(written.length, 1);
   });
 
   it("of an object that was deleted and made anew is written, though it says the same", async () => {
     const { reconciler, shown, written, wait } = scene(policy("a"));
-    reconciler.setOutcome("shop", outcome());
+    reconciler.setOutcome(policy("a"), outcome());
     await reconciler.reconcile("shop");
     wait(10_000);
     shown.set("shop", policy("b"));
-    reconciler.setOutcome("shop", outcome());
+    reconciler.setOutcome(policy("b"), outcome());
     await reconciler.reconcile("shop");
     assert.deepEqual(written.map(({ uid }) => uid), ["a", "b"]);
     const [before, after] = written.map(({ status }) => status.conditions[0]?.lastTransitionTime ?? "");
@@ -80,18 +84,36 @@ describe("the status of a SegmentPolicy", () => {
 
   it("says nothing of a new object from what was done for the old one", async () => {
     const { reconciler, shown, written } = scene(policy("a"));
-    reconciler.setOutcome("shop", outcome());
+    reconciler.setOutcome(policy("a"), outcome());
     shown.set("shop", policy("b"));
     assert.equal(await reconciler.reconcile("shop"), undefined);
     assert.deepEqual(written, []);
   });
 
+  it("nor from what is done for the old one when the new one is there already", async () => {
+    const { reconciler, shown, written } = scene(policy("a"));
+    shown.set("shop", policy("b"));
+    reconciler.setOutcome(policy("a"), outcome());
+    assert.equal(await reconciler.reconcile("shop"), undefined);
+    assert.deepEqual(written, []);
+  });
+
+  it("is not kept waiting by a wall clock that was put back", async () => {
+    const { reconciler, written, run, putBack } = scene(policy("a"));
+    reconciler.setOutcome(policy("a"), outcome());
+    await reconciler.reconcile("shop");
+    putBack(3_600_000);
+    reconciler.setOutcome(policy("a"), outcome({ networkPolicies: 3 }));
+    await run(5_000);
+    assert.equal(written.length, 2);
+  });
+
   it("is a second apart from the one before, counted from that one's answer", async () => {
     const { reconciler, written, run, time } = scene(policy("a"), 700);
-    reconciler.setOutcome("shop", outcome());
+    reconciler.setOutcome(policy("a"), outcome());
     await reconciler.reconcile("shop");
     const answered = time();
-    reconciler.setOutcome("shop", outcome({ networkPolicies: 3 }));
+    reconciler.setOutcome(policy("a"), outcome({ networkPolicies: 3 }));
     await run(5_000);
     const sent = (written[1]?.at ?? 0) - 700;
     assert.equal(sent - answered, 1_000);
