@@ -4,6 +4,11 @@
  */
 export type Bits = string;
 
+/** What may stand between two dots. A leading zero means octal to some and decimal to others: such a text is no octet. */
+const OCTETS: ReadonlyMap<string, Bits> = new Map(
+  Array.from({ length: 256 }, (_, value) => [String(value), binary(value, 8)]),
+);
+
 /** `undefined` for what is no address, an IPv4 address inside IPv6 text included. */
 export function bitsOf(address: string): Bits | undefined {
   return address.includes(":") ? bitsOfIPv6(address) : bitsOfIPv4(address);
@@ -19,13 +24,10 @@ export function holds(cidr: string, address: Bits): boolean | undefined {
   return base.length === address.length && address.startsWith(base.slice(0, length));
 }
 
+
 function bitsOfIPv4(text: string): Bits | undefined {
-  const parts = text.split(".");
-  // A leading zero means octal to some and decimal to others: such a text is no address.
-  if (parts.length !== 4 || parts.some((part) => !/^(0|[1-9][0-9]{0,2})$/.test(part) || Number(part) > 255)) {
-    return undefined;
-  }
-  return parts.map((part) => binary(Number(part), 8)).join("");
+  const octets = text.split(".").map((part) => OCTETS.get(part));
+  return octets.length === 4 && octets.every((octet) => octet !== undefined) ? octets.join("") : undefined;
 }
 
 function bitsOfIPv6(text: string): Bits | undefined {

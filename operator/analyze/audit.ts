@@ -5,8 +5,8 @@ import type { Packet } from "./packet.ts";
 import { matchRule, rulesOf } from "./rule-match.ts";
 import { SegmentIntent, type Side, type Surroundings } from "./segment-intent.ts";
 import { isolates } from "./selection.ts";
-import { verdict } from "./verdict.ts";
-import { nodesOnTheWay, podsBehind, whereabouts, type Whereabouts } from "./whereabouts.ts";
+import { judgeOf } from "./verdict.ts";
+import { AddressLookup, nodesOnTheWay, podsBehind, type Whereabouts } from "./whereabouts.ts";
 
 /** A SegmentPolicy in mode Audit. */
 export interface Audited {
@@ -25,21 +25,36 @@ export interface WouldDrop {
 }
 
 /**
- * What the nodes have to count for the first packet of a connection: every policy as if it alone were added, after
- * enforcement, at each end that the packet gets to. A policy would drop what neither it nor any NetworkPolicy on the
- * pod allows. Never counted: a pod to itself, and between a pod and its own node, which no filter forwards.
- * @throws RangeError as `verdict` does
+ * Tells what the nodes of a cluster have to count for the first packet of a connection: every policy as if it alone
+ * were added, after enforcement, at each end that the packet gets to. A policy would drop what neither it nor any
+ * NetworkPolicy on the pod allows. Never counted: a pod to itself, and between a pod and its own node, which no filter
+ * forwards. It throws a RangeError where `verdict` does.
  */
-export function wouldDrop(
+export function auditorOf(
   cluster: Cluster,
   audited: readonly Audited[],
   surroundings: Surroundings,
-  packet: Packet,
-): readonly WouldDrop[] {
-  const { egress, ingress } = verdict(cluster, packet);
-  if (egress.kind === "denied") return [];
-  const from = whereabouts(cluster, packet.source);
-  const to = whereabouts(cluster, packet.destination);
+): (packet: Packet) => readonly WouldDrop[] {
+  const judge = judgeOf(cluster);
+  const lookup = new AddressLookup(cluster);
+  const intents = audited.map(({ name, spec }) => ({ name, intent: new SegmentIntent(spec, cluster, surroundings) }));
+  return (packet) => {
+    const { egress, ingress } = judge(packet);
+    if (egress.kind === "denied") return [];
+    const asked = askedEnds(cluster, lookup, packet, ingress.kind === "denied");
+    return intents.flatMap(({ name, intent }) => asked
+      .filter((side) => intent.governs(side.own, side.direction) && !intent.allows(side) && !isAllowed(side))
+      .map(({ own, direction }): WouldDrop => {
+        const [tier = ""] = intent.tiersOf(own).map((each) => each.name).toSorted();
+        return { policy: name, tier, direction, pod: `${own.namespace}/${own.name}` };
+      }));
+  };
+}
+
+/** The ends at which a packet is judged that the client's side lets through. `denied`: the server's side drops it. */
+function askedEnds(cluster: Cluster, lookup: AddressLookup, packet: Packet, denied: boolean): readonly Side[] {
+  const from = lookup.whereabouts(packet.source);
+  const to = lookup.whereabouts(packet.destination);
   const way = nodesOnTheWay(from, to);
   const ends = (direction: Direction, own: Whereabouts, other: Whereabouts): readonly Side[] =>
     podsBehind(own, way)
@@ -50,21 +65,8 @@ export function wouldDrop(
       });
   const servers = podsBehind(to, way);
   // A node asks what it let through: the client's may not know yet that the server's drops it.
-  const passes = ({ own }: Side) =>
-    ingress.kind !== "denied" || servers.every(({ nodeName }) => nodeName !== own.nodeName);
-  const asked = [
-    ...ends("Egress", from, to).filter(passes),
-    ...(ingress.kind === "denied" ? [] : ends("Ingress", to, from)),
-  ];
-  return audited.flatMap(({ name, spec }) => {
-    const intent = new SegmentIntent(spec, cluster, surroundings);
-    return asked
-      .filter((side) => intent.governs(side.own, side.direction) && !intent.allows(side) && !isAllowed(side))
-      .map(({ own, direction }): WouldDrop => {
-        const [tier = ""] = intent.tiersOf(own).map((each) => each.name).toSorted();
-        return { policy: name, tier, direction, pod: `${own.namespace}/${own.name}` };
-      });
-  });
+  const passes = ({ own }: Side) => !denied || servers.every(({ nodeName }) => nodeName !== own.nodeName);
+  return [...ends("Egress", from, to).filter(passes), ...(denied ? [] : ends("Ingress", to, from))];
 }
 
 /** By a NetworkPolicy on the pod, whether it isolates the pod as things are or not. */

@@ -5,7 +5,7 @@ import type { Cluster } from "./cluster.ts";
 import type { Packet } from "./packet.ts";
 import { matchRule, rulesOf, type Match, type Question } from "./rule-match.ts";
 import { isolates } from "./selection.ts";
-import { nodesOnTheWay, podsBehind, whereabouts, type Whereabouts } from "./whereabouts.ts";
+import { AddressLookup, nodesOnTheWay, podsBehind, type Whereabouts } from "./whereabouts.ts";
 
 /** Whether a connection comes about: the client's egress and the server's ingress must both let it through. */
 export interface Verdict {
@@ -37,8 +37,18 @@ export type Openness =
  * @throws RangeError if an address of the packet is none, or the two are of different families
  */
 export function verdict(cluster: Cluster, packet: Packet): Verdict {
-  const from = whereabouts(cluster, packet.source);
-  const to = whereabouts(cluster, packet.destination);
+  return verdictIn(cluster, new AddressLookup(cluster), packet);
+}
+
+/** The same for many packets in one cluster. */
+export function judgeOf(cluster: Cluster): (packet: Packet) => Verdict {
+  const lookup = new AddressLookup(cluster);
+  return (packet) => verdictIn(cluster, lookup, packet);
+}
+
+function verdictIn(cluster: Cluster, lookup: AddressLookup, packet: Packet): Verdict {
+  const from = lookup.whereabouts(packet.source);
+  const to = lookup.whereabouts(packet.destination);
   if (from.bits.length !== to.bits.length) throw new RangeError(`${packet.source} and ${packet.destination}: which?`);
   const way = nodesOnTheWay(from, to);
   const side = (direction: Direction, own: Whereabouts, other: Whereabouts): Judgement => {

@@ -16,20 +16,37 @@ export interface Whereabouts {
   readonly nodes: readonly string[];
 }
 
-/** @throws RangeError for what is no address */
-export function whereabouts({ pods, nodes }: Cluster, address: string): Whereabouts {
-  const bits = bitsOf(address);
-  if (bits === undefined) throw new RangeError(`not an IP address: ${address}`);
-  const listed = (addresses: readonly string[]): boolean => addresses.some((each) => bitsOf(each) === bits);
-  const claimants = pods.filter((pod) => counts(pod) && listed(pod.addresses));
-  const holders = entitled(claimants);
-  return {
-    bits,
-    claimants,
-    holders,
-    peer: holders.length === 1 ? holders[0] : undefined,
-    nodes: [...nodes].filter(([, addresses]) => listed(addresses)).map(([name]) => name),
-  };
+/** Who stands behind the addresses of one cluster; each is looked up once, however many packets bear it. */
+export class AddressLookup {
+  readonly #cluster: Cluster;
+  readonly #known = new Map<string, Whereabouts>();
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  /** @throws RangeError for what is no address */
+  whereabouts(address: string): Whereabouts {
+    const found = this.#known.get(address) ?? this.#lookUp(address);
+    this.#known.set(address, found);
+    return found;
+  }
+
+  #lookUp(address: string): Whereabouts {
+    const { pods, nodes } = this.#cluster;
+    const bits = bitsOf(address);
+    if (bits === undefined) throw new RangeError(`not an IP address: ${address}`);
+    const listed = (addresses: readonly string[]): boolean => addresses.some((each) => bitsOf(each) === bits);
+    const claimants = pods.filter((pod) => counts(pod) && listed(pod.addresses));
+    const holders = entitled(claimants);
+    return {
+      bits,
+      claimants,
+      holders,
+      peer: holders.length === 1 ? holders[0] : undefined,
+      nodes: [...nodes].filter(([, addresses]) => listed(addresses)).map(([name]) => name),
+    };
+  }
 }
 
 /** Nodes whose filters a packet between the two passes: those of the pods at its ends. */

@@ -1,7 +1,6 @@
 import { readNetworkPolicy } from "../../operator/api/network-policy-parser.ts";
 import { readNamespace, readPod } from "../../operator/api/workload-parser.ts";
-import type { Cluster } from "../../operator/analyze/cluster.ts";
-import { verdict } from "../../operator/analyze/verdict.ts";
+import { judgeOf } from "../../operator/analyze/verdict.ts";
 import type { Extension } from "../../operator/enforcer/layout/options.ts";
 import { ADDRESSES, FAMILIES, type HostName, HOSTS, NODES, type PodHost, PODS } from "../packets/bed/address-plan.ts";
 import type { Bed } from "../packets/bed/bed.ts";
@@ -112,18 +111,18 @@ async function alive(
 }
 
 function expectations(bed: Bed, raw: RawCluster, probes: readonly Probe[]): readonly boolean[] {
-  const cluster: Cluster = {
+  const judge = judgeOf({
     namespaces: raw.namespaces.map(readNamespace),
     pods: raw.pods.map(readPod),
     networkPolicies: raw.networkPolicies.map(readNetworkPolicy),
     nodes: new Map(NODES.map((node) => [node, bed.network.addresses(node)])),
     enforce: raw.enforce,
     nodeTraffic: raw.nodeTraffic,
-  };
+  });
   return probes.map(({ from, to, protocol, port }) => {
     const ends = { source: ADDRESSES[from][familyOf(to)], destination: to };
     const packet = { ...ends, protocol, ...(port !== undefined && { port }) };
-    return verdict(cluster, packet).allowed;
+    return judge(packet).allowed;
   });
 }
 

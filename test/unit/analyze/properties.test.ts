@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import type { Cluster } from "../../../operator/analyze/cluster.ts";
 import type { Packet } from "../../../operator/analyze/packet.ts";
-import { verdict, type Judgement } from "../../../operator/analyze/verdict.ts";
+import { judgeOf, verdict, type Judgement } from "../../../operator/analyze/verdict.ts";
 import type { Direction, NetworkPolicy } from "../../../operator/api/network-policy.ts";
 import type { ClusterDraft, PolicyDraft } from "../../cases/case.ts";
 import { readCluster } from "../../cases/evaluation.ts";
@@ -38,16 +39,17 @@ describe("whatever the cluster, the evaluator", function () {
           },
         })),
       };
-      for (const packet of sent) same(verdict(cluster, packet).allowed, verdict(mixed, packet).allowed, packet);
+      const [judge, judgeMixed] = [judgeOf(cluster), judgeOf(mixed)];
+      for (const packet of sent) same(judge(packet).allowed, judgeMixed(packet).allowed, packet);
     });
   });
 
   it("lets one more policy open only what its own rules allow, and close only what nothing isolated before", () => {
     check(fc.tuple(clusterDraft(), policyDraft()), ([draft, policy], sent) => {
-      const before = read({ ...draft, enforce: "All" });
-      const after = read({ ...draft, enforce: "All", policies: { ...draft.policies, [NEW]: policy } });
+      const before = judgeOf(read({ ...draft, enforce: "All" }));
+      const after = judgeOf(read({ ...draft, enforce: "All", policies: { ...draft.policies, [NEW]: policy } }));
       for (const packet of sent) {
-        const [was, is] = [verdict(before, packet), verdict(after, packet)];
+        const [was, is] = [before(packet), after(packet)];
         for (const [side] of SIDES) {
           if (was[side].kind === "denied" && is[side].kind !== "denied") same(byPolicy(is[side]), NEW, packet);
           if (was[side].kind === "open" && is[side].kind === "denied") same(isolating(is[side]), [NEW], packet);
@@ -60,9 +62,10 @@ describe("whatever the cluster, the evaluator", function () {
   it("gives a rule that allows the packet alone as well, with the peer and the port that it names", () => {
     check(clusterDraft(), (draft, sent) => {
       const cluster = read(draft);
+      const judge = judgeOf(cluster);
       for (const packet of sent) {
         for (const [side, direction] of SIDES) {
-          const reason = verdict(cluster, packet)[side];
+          const reason = judge(packet)[side];
           if (reason.kind !== "allowed") continue;
           const policies = cluster.networkPolicies.flatMap((policy) => narrowed(policy, direction, reason));
           assert.equal(policies.length, 1);
@@ -77,9 +80,10 @@ describe("whatever the cluster, the evaluator", function () {
     check(clusterDraft(false), (draft, sent) => {
       const cluster = { ...read(draft), nodeTraffic: "Allow" as const };
       const turned: Cluster = { ...cluster, networkPolicies: cluster.networkPolicies.map(turnedRound) };
+      const [judge, judgeTurned] = [judgeOf(cluster), judgeOf(turned)];
       for (const packet of sent) {
         const back = { ...packet, source: packet.destination, destination: packet.source };
-        const [there, here] = [verdict(cluster, packet), verdict(turned, back)];
+        const [there, here] = [judge(packet), judgeTurned(back)];
         same([there.egress, there.ingress], [here.ingress, here.egress], packet);
       }
     });
@@ -88,7 +92,8 @@ describe("whatever the cluster, the evaluator", function () {
   it("judges a family as if there were no other", () => {
     check(clusterDraft(), (draft, sent) => {
       const cluster = read(draft);
-      const halved = (colon: boolean): Cluster => ({
+      const judge = judgeOf(cluster);
+      const halved = (colon: boolean) => judgeOf({
         ...cluster,
         pods: cluster.pods.map((pod) => (
           { ...pod, addresses: pod.addresses.filter((address) => address.includes(":") === colon) }
@@ -97,30 +102,31 @@ describe("whatever the cluster, the evaluator", function () {
       const halves = { true: halved(true), false: halved(false) };
       for (const packet of sent) {
         const half = halves[`${packet.source.includes(":")}`];
-        same(verdict(half, packet), verdict(cluster, packet), packet);
+        same(half(packet), judge(packet), packet);
       }
     });
   });
 
   it("enforces more with All than with Segments, and the same where all policies are generated", () => {
     check(clusterDraft(), (draft, sent) => {
-      const [all, segments] = [read({ ...draft, enforce: "All" }), read({ ...draft, enforce: "Segments" })];
+      const all = judgeOf(read({ ...draft, enforce: "All" }));
+      const segments = judgeOf(read({ ...draft, enforce: "Segments" }));
       const policies = Object.entries(draft.policies).map(([id, policy]) => [id, { ...policy, generated: true }]);
-      const ours = read({ ...draft, enforce: "Segments", policies: Object.fromEntries(policies) });
+      const ours = judgeOf(read({ ...draft, enforce: "Segments", policies: Object.fromEntries(policies) }));
       for (const packet of sent) {
-        if (verdict(all, packet).allowed) same(verdict(segments, packet).allowed, true, packet);
-        same(verdict(ours, packet), verdict(all, packet), packet);
+        if (all(packet).allowed) same(segments(packet).allowed, true, packet);
+        same(ours(packet), all(packet), packet);
       }
     });
   });
 
   it("takes a field that nobody knows, anywhere in a rule, for nothing that lets more through", () => {
     check(fc.tuple(clusterDraft(), policyDraft(), fc.nat()), ([draft, policy, where], sent) => {
-      const known = read({ ...draft, policies: { ...draft.policies, [NEW]: policy } });
+      const known = judgeOf(read({ ...draft, policies: { ...draft.policies, [NEW]: policy } }));
       const strange: PolicyDraft = { ...policy, spec: withStranger(policy.spec, where) };
-      const unknown = read({ ...draft, policies: { ...draft.policies, [NEW]: strange } });
+      const unknown = judgeOf(read({ ...draft, policies: { ...draft.policies, [NEW]: strange } }));
       for (const packet of sent) {
-        if (!verdict(known, packet).allowed) same(verdict(unknown, packet).allowed, false, packet);
+        if (!known(packet).allowed) same(unknown(packet).allowed, false, packet);
       }
     });
   });
@@ -150,6 +156,7 @@ function read(draft: ClusterDraft): Cluster {
 }
 
 function same<T>(actual: T, expected: T, packet: Packet): void {
+  if (isDeepStrictEqual(actual, expected)) return;
   const texts = [packet, actual, expected].map((each) => JSON.stringify(each));
   assert.deepEqual(actual, expected, `${texts[0]}: ${texts[1]}, not ${texts[2]}`);
 }

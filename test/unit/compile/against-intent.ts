@@ -1,6 +1,6 @@
 import fc from "fast-check";
 
-import { verdict } from "../../../operator/analyze/verdict.ts";
+import { judgeOf } from "../../../operator/analyze/verdict.ts";
 import { parseAddress } from "../../../operator/api/address.ts";
 import { selects } from "../../../operator/api/label-selector.ts";
 import { readNetworkPolicy } from "../../../operator/api/network-policy-parser.ts";
@@ -11,7 +11,7 @@ import type { compile } from "../../../operator/compile/compile.ts";
 import type { Facts } from "../../../operator/compile/facts.ts";
 import type { partsIn } from "../../../operator/compile/part.ts";
 import type { segmentNamespaces } from "../../../operator/compile/segment-namespaces.ts";
-import { wanted, type World } from "./intent.ts";
+import { Intent, type World } from "./intent.ts";
 import { probesOf, specs, worlds } from "./worlds.ts";
 
 /** What of operator/compile is checked: also a copy of it that has been broken on purpose. */
@@ -34,9 +34,10 @@ export function agreesWithIntent(compiler: Compiler, known = true): fc.IProperty
     const cluster = {
       namespaces, pods, networkPolicies, nodes: new Map(), enforce: "All", nodeTraffic: "Enforce",
     } as const;
+    const [judge, intent] = [judgeOf(cluster), new Intent(spec, world)];
     for (const probe of probesOf(world)) {
-      const { allowed } = verdict(cluster, probe);
-      if (allowed === wanted(spec, world, probe) || (!allowed && !known)) continue;
+      const { allowed } = judge(probe);
+      if (allowed === intent.wants(probe) || (!allowed && !known)) continue;
       const { source, destination, protocol, port = "" } = probe;
       throw new Error(`${source} → ${destination} ${protocol} ${port}: ${allowed ? "wider" : "narrower"} than written`);
     }

@@ -35,16 +35,8 @@ interface End {
   readonly pod: Pod | undefined;
 }
 
-/** Whether the user wants this connection to come about. */
-export function wanted(spec: SegmentPolicySpec, world: World, probe: Probe): boolean {
-  const intent = new Intent(spec, world);
-  const client = intent.end(probe.source);
-  const server = intent.end(probe.destination);
-  if (client.pod !== undefined && client.pod === server.pod) return true;
-  return intent.sideAllows("egress", client, server, probe) && intent.sideAllows("ingress", server, client, probe);
-}
-
-class Intent {
+/** What the user of this world wants. */
+export class Intent {
   readonly #spec: SegmentPolicySpec;
   readonly #world: World;
 
@@ -53,13 +45,21 @@ class Intent {
     this.#world = world;
   }
 
-  end(address: string): End {
+  /** Whether this connection is to come about. */
+  wants(probe: Probe): boolean {
+    const client = this.#end(probe.source);
+    const server = this.#end(probe.destination);
+    if (client.pod !== undefined && client.pod === server.pod) return true;
+    return this.#sideAllows("egress", client, server, probe) && this.#sideAllows("ingress", server, client, probe);
+  }
+
+  #end(address: string): End {
     const pod = this.#world.pods.find((each) => !each.hostNetwork && !each.finished && each.addresses.includes(address));
     return { address, pod };
   }
 
   /** What the policy says of `own`, in the direction that is its side of the connection. */
-  sideAllows(direction: "ingress" | "egress", own: End, other: End, probe: Probe): boolean {
+  #sideAllows(direction: "ingress" | "egress", own: End, other: End, probe: Probe): boolean {
     const { pod } = own;
     if (pod === undefined || !this.#inSegment(pod)) return true;
     if (this.#quarantined(pod)) return false;

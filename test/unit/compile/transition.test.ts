@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 
 import type { Packet } from "../../../operator/analyze/packet.ts";
-import { verdict, type Verdict } from "../../../operator/analyze/verdict.ts";
+import { judgeOf, type Verdict } from "../../../operator/analyze/verdict.ts";
 import type { NetworkPolicy } from "../../../operator/api/network-policy.ts";
 import type { SegmentPolicySpec } from "../../../operator/api/segment-policy.ts";
 import { compile } from "../../../operator/compile/compile.ts";
@@ -56,10 +56,13 @@ describe("write by write", function () {
 
 /** @throws AssertionError if `holds` is true of a connection in the first and the last state, and not in one between */
 function assertSteady(world: World, states: readonly InForce[], holds: (seen: Verdict) => boolean): void {
-  const look = (state: InForce | undefined, probe: Packet) => state !== undefined && holds(seen(world, state, probe));
-  const steady = probesOf(world).filter((probe) => look(states[0], probe) && look(states.at(-1), probe));
-  for (const [index, state] of states.slice(1, -1).entries()) {
-    const lost = steady.find((probe) => !look(state, probe));
+  const looks = states.map((state) => {
+    const judge = judgeIn(world, state);
+    return (probe: Packet) => holds(judge(probe));
+  });
+  const steady = probesOf(world).filter((probe) => [looks[0], looks.at(-1)].every((look) => look?.(probe)));
+  for (const [index, look] of looks.slice(1, -1).entries()) {
+    const lost = steady.find((probe) => !look(probe));
     assert.ok(lost === undefined, `${JSON.stringify(lost)} after write ${index + 1} of ${states.length - 1}`);
   }
 }
@@ -135,8 +138,7 @@ function wanted(spec: SegmentPolicySpec, world: World): ReadonlyMap<string, read
   return new Map(matched.map(({ name, labels }) => [name, partsIn(parts, labels)]));
 }
 
-function seen({ namespaces, pods }: World, inForce: InForce, probe: Packet): Verdict {
+function judgeIn({ namespaces, pods }: World, inForce: InForce): (probe: Packet) => Verdict {
   const networkPolicies = [...inForce.values()];
-  const cluster = { namespaces, pods, networkPolicies, nodes: new Map(), enforce: "All", nodeTraffic: "Enforce" } as const;
-  return verdict(cluster, probe);
+  return judgeOf({ namespaces, pods, networkPolicies, nodes: new Map(), enforce: "All", nodeTraffic: "Enforce" });
 }

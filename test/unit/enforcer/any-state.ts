@@ -3,6 +3,7 @@ import type {
   GenerationMark, LocalPod, NodeState, PeerSet, PeerSetId, PodUid, PolicyId, ResolvedPeers, ResolvedPolicy,
   PodAudit, ResolvedRule,
 } from "../../../operator/api/node-state.ts";
+import { anyCharacter } from "../any-character.ts";
 
 const ADDRESSES = ["10.1.0.1", "10.1.0.2", "192.0.2.7", "fd00::1", "fd00::2"] as const;
 const SETS = ["x", "y"].map((id) => id as PeerSetId);
@@ -10,7 +11,7 @@ const ENDPOINTS = ["e"].map((id) => id as PeerSetId);
 const POLICIES = ["shop/p", "shop/q"].map((id) => id as PolicyId);
 
 /** Names as users and attackers choose them, with what ends a line or a text in some tool. */
-const name = fc.string({ unit: "binary", maxLength: 12 });
+const name = fc.string({ unit: anyCharacter, maxLength: 12 });
 /** Objects like those of the parser. */
 function record<T>(model: { readonly [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
   return fc.record(model, { noNullPrototype: true });

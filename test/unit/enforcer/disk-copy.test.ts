@@ -9,7 +9,7 @@ import type { NodeCopy } from "../../../operator/enforcer/disk-copy.ts";
 import { readDiskCopy, RefusedCopy, removeDiskCopy, writeDiskCopy } from "../../../operator/enforcer/disk-copy.ts";
 import { addresses, setOf, stateOf } from "../stream/fixture.ts";
 import { anyState } from "./any-state.ts";
-import { runs } from "../runs.ts";
+import { runs, THOROUGH } from "../runs.ts";
 
 const NODE = "node-a";
 const COPY: NodeCopy = {
@@ -77,7 +77,7 @@ describe("the disk copy", () => {
   it("is refused at whatever byte it ends too early", async () => {
     await writeDiskCopy(path, NODE, { ...COPY, state: stateOf(setOf("10.0.0.1")) });
     const whole = await readFile(path);
-    for (let length = 0; length < whole.length; length += 7) {
+    for (let length = 0; length < whole.length; length += THOROUGH ? 7 : 43) {
       await writeFile(path, whole.subarray(0, length));
       await assert.rejects(readDiskCopy(path, NODE), new RefusedCopy("it ends before its checksum"));
     }
@@ -86,7 +86,7 @@ describe("the disk copy", () => {
   it("is refused whichever bit of it is another", async () => {
     await writeDiskCopy(path, NODE, { ...COPY, state: stateOf(setOf("10.0.0.1")) });
     const whole = await readFile(path);
-    for (let at = 0; at < whole.length; at += 5) {
+    for (let at = 0; at < whole.length; at += THOROUGH ? 5 : 31) {
       const damaged = Buffer.from(whole);
       damaged[at] = (damaged[at] ?? 0) ^ (1 << (at % 8));
       await writeFile(path, damaged);

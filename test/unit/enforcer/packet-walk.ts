@@ -9,66 +9,102 @@ export interface Packet {
   readonly port: number;
 }
 
-/** Whether the rules of `kernel` let a new connection's packet through, read as iptables reads their text. */
-export function passes(kernel: KernelState, packet: Packet): boolean {
-  return walk("TW-NEW", kernel, packet) === "return";
+/** What the rules do with one packet. */
+export interface Walk {
+  /** Whether they let it through. */
+  readonly passes: boolean;
+  /** The chains that it passes, in order. */
+  readonly chains: readonly string[];
 }
 
-/** The chains that such a packet passes, in order. */
-export function passed(kernel: KernelState, packet: Packet): readonly string[] {
-  const seen: string[] = [];
-  walk("TW-NEW", kernel, packet, seen);
-  return seen;
+type Test = (packet: Packet) => boolean;
+
+/** A line of a chain, read once for many packets. */
+interface Line {
+  readonly tests: readonly Test[];
+  readonly verb: string;
+  readonly target: string;
 }
 
-function walk(chain: string, kernel: KernelState, packet: Packet, seen: string[] = []): "return" | "drop" {
-  seen.push(chain);
-  for (const line of kernel.chains.get(chain) ?? []) {
-    if (!matches(line, kernel, packet)) continue;
-    const [, verb = "", target = ""] = line.match(/-([jg]) (\S+)/) ?? [];
-    if (target === "CONNMARK" || target === "NFLOG") continue;
-    if (target === "RETURN") return "return";
-    if (target === "DROP") return "drop";
-    const verdict = walk(target, kernel, packet, seen);
-    // A jump comes back here, a goto to whoever called us.
-    if (verb === "g" || verdict === "drop") return verdict;
+/** The rules of a kernel, read as iptables reads their text. */
+export class PacketWalk {
+  readonly #chains: ReadonlyMap<string, readonly Line[]>;
+
+  constructor({ chains, sets }: KernelState) {
+    this.#chains = new Map([...chains].map(([name, lines]) => [name, lines.map((line) => readLine(line, sets))]));
   }
-  return "return";
+
+  /** The walk of a new connection's packet. */
+  of(packet: Packet): Walk {
+    const chains: string[] = [];
+    return { passes: this.#through("TW-FWD", packet, chains), chains };
+  }
+
+  #through(chain: string, packet: Packet, seen: string[]): boolean {
+    seen.push(chain);
+    for (const { tests, verb, target } of this.#chains.get(chain) ?? []) {
+      if (!tests.every((test) => test(packet))) continue;
+      if (target === "CONNMARK" || target === "NFLOG") continue;
+      if (target === "RETURN") return true;
+      if (target === "DROP") return false;
+      const through = this.#through(target, packet, seen);
+      // A jump comes back here, a goto to whoever called us.
+      if (verb === "g" || !through) return through;
+    }
+    return true;
+  }
 }
 
-function matches(line: string, { sets }: KernelState, packet: Packet): boolean {
+function readLine(line: string, sets: KernelState["sets"]): Line {
+  const [, verb = "", target = ""] = line.match(/-([jg]) (\S+)/) ?? [];
+  const tests: Test[] = [];
+  const option = (pattern: RegExp, test: (value: string) => Test): void => {
+    const value = line.match(pattern)?.[1];
+    if (value !== undefined) tests.push(test(value));
+  };
   // The packets here go to one host each.
-  if (line.includes("--pkt-type")) return false;
-  const value = (option: RegExp): string | undefined => line.match(option)?.[1];
-  const source = value(/(?:^| )-s (\S+)/);
-  const destination = value(/(?:^| )-d (\S+)/);
-  const protocol = value(/-p (\S+)/);
-  const [from = 0, to = from] = (value(/--dport (\S+)/) ?? "0:65535").split(":").map(Number);
-  return (
-    (source === undefined || inside(packet.source, source)) &&
-    (destination === undefined || inside(packet.destination, destination)) &&
-    (protocol === undefined || protocol === packet.protocol) &&
-    packet.port >= from &&
-    packet.port <= to &&
-    line.matchAll(/--match-set (\S+) (\S+)/g).every(([, name = "", side]) => {
-      const members = [...(sets.get(name)?.members ?? [])];
-      const address = side === "src" ? packet.source : packet.destination;
-      if (side === "dst,dst") return members.includes(`${address},${packet.protocol}:${packet.port}`);
-      return longest(members.filter((member) => inside(address, member.split(" ")[0] ?? "")));
-    })
-  );
+  if (line.includes("--pkt-type")) tests.push(() => false);
+  option(/(?:^| )-s (\S+)/, (network) => on("source", insideOf(network)));
+  option(/(?:^| )-d (\S+)/, (network) => on("destination", insideOf(network)));
+  option(/-p (\S+)/, (protocol) => (packet) => packet.protocol === protocol);
+  option(/--dport (\S+)/, (range) => {
+    const [from = 0, to = from] = range.split(":").map(Number);
+    return ({ port }) => port >= from && port <= to;
+  });
+  for (const [, name = "", side] of line.matchAll(/--match-set (\S+) (\S+)/g)) {
+    const members = sets.get(name)?.members ?? new Set();
+    tests.push(side === "dst,dst"
+      ? ({ destination, protocol, port }) => members.has(`${destination},${protocol}:${port}`)
+      : on(side === "src" ? "source" : "destination", memberOf([...members])));
+  }
+  return { tests, verb, target };
 }
 
-/** The narrowest network decides, as in hash:net. */
-function longest(members: readonly string[]): boolean {
+/** Whether a set holds an address: the narrowest network decides, as in hash:net. */
+function memberOf(members: readonly string[]): (address: string) => boolean {
   const width = (member: string): number => Number(member.match(/\/(\d+)/)?.[1] ?? 128);
-  const [narrowest] = members.toSorted((a, b) => width(b) - width(a));
-  return narrowest !== undefined && !narrowest.endsWith(" nomatch");
+  const narrowestFirst = members.toSorted((a, b) => width(b) - width(a)).map((member) => {
+    return { inside: insideOf(member.split(" ")[0] ?? ""), matches: !member.endsWith(" nomatch") };
+  });
+  return (address) => narrowestFirst.find(({ inside }) => inside(address))?.matches ?? false;
 }
 
-/** Whether an address is inside a network, or is it. */
-export function inside(address: string, network: string): boolean {
-  if (!network.includes("/")) return address === network;
-  const parsed = parseAddress(address);
-  return parsed !== undefined && blockTest({ cidr: network })?.(parsed) === true;
+function on(end: "source" | "destination", test: (address: string) => boolean): Test {
+  const known = new Map<string, boolean>();
+  return (packet) => {
+    const address = packet[end];
+    const found = known.get(address) ?? test(address);
+    known.set(address, found);
+    return found;
+  };
+}
+
+/** Tells whether an address is inside a network, or is it. */
+export function insideOf(network: string): (address: string) => boolean {
+  if (!network.includes("/")) return (address) => address === network;
+  const test = blockTest({ cidr: network });
+  return (address) => {
+    const parsed = parseAddress(address);
+    return parsed !== undefined && test?.(parsed) === true;
+  };
 }

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { LocalPod, NodeState, PolicyId, ResolvedRule } from "../../../operator/api/node-state.ts";
 import { canonicalAddress } from "../../../operator/api/address.ts";
 import { allowsFlow } from "../../../operator/enforcer/layout/flow-verdict.ts";
-import { recordChain } from "../../../operator/enforcer/layout/audits.ts";
 import { layout } from "../../../operator/enforcer/layout/layout.ts";
 import type { LayoutOptions } from "../../../operator/enforcer/layout/options.ts";
 import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
@@ -11,78 +9,13 @@ import { EMPTY_KERNEL } from "../../../operator/enforcer/render/kernel-state.ts"
 import { plan } from "../../../operator/enforcer/render/plan.ts";
 import type { PolicyDraft, RuleDraft, StateDraft } from "../../packets/enforcer-state.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
-import type { Packet } from "./packet-walk.ts";
-import { inside, passed, passes } from "./packet-walk.ts";
+import { PacketWalk, type Packet } from "./packet-walk.ts";
+import { SlowVerdict } from "./slow-verdict.ts";
 import { runs } from "../runs.ts";
 
 const LOCAL = ["10.1.0.2", "10.1.0.3", "10.1.0.40", "10.9.0.1"] as const;
 const REMOTE = ["10.1.0.99", "10.1.9.9", "10.2.0.1", "192.0.2.10", "198.51.100.7"] as const;
 const PORTS = [80, 81, 443] as const;
-
-/** What semantics ask, straight from the state and as slowly as need be. */
-function allowed(state: NodeState, packet: Packet): boolean {
-  if (packet.source === packet.destination) return true;
-  const pod = (address: string): LocalPod | undefined => {
-    return state.pods.values().find(({ addresses }) => addresses.includes(address));
-  };
-  const [client, server] = [pod(packet.source), pod(packet.destination)];
-  const open = (direction: "ingress" | "egress", of: LocalPod | undefined): boolean => {
-    return of === undefined || of[direction].length === 0 || anyAllows(of[direction], direction, state, packet);
-  };
-  return open("egress", client) && open("ingress", server);
-}
-
-/** The record chains of audits that would not allow what is allowed now. */
-function recorded(state: NodeState, packet: Packet): readonly string[] {
-  if (packet.source === packet.destination || !allowed(state, packet)) return [];
-  const ends = { egress: packet.source, ingress: packet.destination } as const;
-  return (["egress", "ingress"] as const).flatMap((direction) => {
-    const pod = state.pods.values().find(({ addresses }) => addresses.includes(ends[direction]));
-    const refusing = (pod?.audits ?? []).filter((audit) => {
-      return audit[direction].length > 0 && !anyAllows(audit[direction], direction, state, packet);
-    });
-    const named = direction === "egress" ? "Egress" as const : "Ingress" as const;
-    return refusing.map(({ policy, tier }) => recordChain({ policy, tier, direction: named }));
-  });
-}
-
-function anyAllows(
-  ids: readonly PolicyId[],
-  direction: "ingress" | "egress",
-  state: NodeState,
-  packet: Packet,
-): boolean {
-  const server = state.pods.values().find(({ addresses }) => addresses.includes(packet.destination));
-  const other = direction === "egress" ? packet.destination : packet.source;
-  const rules = ids.flatMap((id) => state.policies.get(id)?.[direction] ?? []);
-  return rules.some((rule) => allows(rule, state, packet, other, server));
-}
-
-function allows(
-  { peers, ports, endpoints }: ResolvedRule,
-  state: NodeState,
-  { destination, protocol, port }: Packet,
-  other: string,
-  server: LocalPod | undefined,
-): boolean {
-  const members = (id: (typeof endpoints)[number]): readonly string[] => [...(state.peers.get(id)?.members ?? [])];
-  if (endpoints.some((id) => members(id).includes(`${destination},${protocol}:${port}`))) return true;
-  const peerFits =
-    peers === "any" ||
-    peers.sets.some((id) => members(id).includes(other)) ||
-    peers.blocks.some(({ cidr, except = [] }) => inside(other, cidr) && !except.some((net) => inside(other, net)));
-  const portFits =
-    ports === "any" ||
-    ports.some((each) => {
-      if (each.protocol.toLowerCase() !== protocol) return false;
-      if ("port" in each) return port >= each.port && port <= (each.endPort ?? each.port);
-      if (!("name" in each)) return true;
-      return server?.ports.some((named) => {
-        return named.name === each.name && named.protocol === each.protocol && named.port === port;
-      }) === true;
-    });
-  return peerFits && portFits;
-}
 
 const protocol = fc.constantFrom("TCP" as const, "UDP" as const);
 const port = fc.constantFrom(...PORTS);
@@ -183,13 +116,16 @@ describe("the rules' verdict on any packet is what the policies say", function (
           const state = nodeState(family === "ipv4" ? each : inIPv6(each));
           const kernel = plan(EMPTY_KERNEL, layout(state, family, options), MARKS, MARKS).swept;
           if (options.lacks.has("set")) assert.equal(kernel.sets.size, 0);
+          const [walk, slow] = [new PacketWalk(kernel), new SlowVerdict(state)];
           for (const packet of packets) {
-            const expected = allowed(state, packet) && !intoTheDark(state, packet, options);
+            const expected = slow.allows(packet) && !slow.intoTheDark(packet, options);
             if (expected) open += 1;
             else closed += 1;
-            assert.equal(passes(kernel, packet), expected, JSON.stringify(packet));
-            const records = passed(kernel, packet).filter((chain) => chain.startsWith("TW-AR"));
-            assert.deepEqual(records, expected ? recorded(state, packet) : [], JSON.stringify(packet));
+            const { passes, chains } = walk.of(packet);
+            const records = chains.filter((chain) => chain.startsWith("TW-AR"));
+            const recorded = expected ? slow.recorded(packet) : [];
+            if (passes !== expected) assert.fail(`${passes ? "passes" : "is dropped"}: ${JSON.stringify(packet)}`);
+            if (String(records) !== String(recorded)) assert.deepEqual(records, recorded, JSON.stringify(packet));
           }
         }),
         { numRuns: runs(numRuns) },
@@ -202,20 +138,14 @@ describe("the rules' verdict on any packet is what the policies say", function (
     fc.assert(
       fc.property(draft, (each) => {
         const state = nodeState(each);
+        const slow = new SlowVerdict(state);
         for (const { source, destination, protocol: proto, port: serverPort } of PACKETS) {
-          const flow = { source, server: destination, destination: "10.96.0.1", sourcePort: 40_000, destinationPort: 1 };
-          const verdict = allowsFlow(state, { ...flow, protocol: proto === "tcp" ? "TCP" : "UDP", serverPort });
-          assert.equal(verdict, allowed(state, { source, destination, protocol: proto, port: serverPort }));
+          const protocol = proto === "tcp" ? "TCP" : "UDP";
+          const verdict = allowsFlow(state, { source, server: destination, protocol, serverPort });
+          assert.equal(verdict, slow.allows({ source, destination, protocol: proto, port: serverPort }));
         }
       }),
       { numRuns: runs(30) },
     );
   });
 });
-
-/** One side is an address of a closed network that no pod has. */
-function intoTheDark(state: NodeState, { source, destination }: Packet, { closedNets }: LayoutOptions): boolean {
-  const known = new Set(state.pods.values().flatMap(({ addresses: list }) => list));
-  const dark = (address: string) => !known.has(address) && closedNets.some((net) => inside(address, net));
-  return dark(source) || dark(destination);
-}
