@@ -2,7 +2,7 @@
 // Needs nothing but Node 18: it is what runs before anything is installed. Silent when all is there.
 import { execFileSync, spawn } from "node:child_process";
 import { constants } from "node:os";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
 import { delimiter, join } from "node:path";
 import { buildControlPlane, controlPlaneIsBuilt } from "./test/controlplane/build.mjs";
@@ -17,7 +17,8 @@ const needed = [
   ["iptables", "iptables"], ["ipset", "ipset"], ["ip", "iproute2"], ["nsenter", "util-linux"],
   ["conntrack", "conntrack"], ["containerd", "containerd"], ["ctr", "containerd"], ["runc", "runc"],
   ["/usr/lib/cni/ptp", "containernetworking-plugins"], ["mmdebstrap", "mmdebstrap"], ["openssl", "openssl"],
-  ["sysctl", "procps"], ["ulogd", "ulogd2"], [`/usr/lib/${debianArchitecture()}/ulogd/ulogd_output_JSON.so`, "ulogd2-json"],
+  ["lua5.1", "lua5.1"], ["sysctl", "procps"], ["ulogd", "ulogd2"],
+  [`/usr/lib/${debianArchitecture()}/ulogd/ulogd_output_JSON.so`, "ulogd2-json"],
 ];
 
 /** What is wrong and how to mend it, in one line. */
@@ -30,6 +31,7 @@ const levels = {
     requireLinux();
     requireProgram("openssl", "install the package openssl");
     requireProgram("setpriv", "install the package util-linux");
+    requireProgram("lua5.1", "install the package lua5.1");
     await controlPlane();
   },
   lab: async () => {
@@ -46,6 +48,10 @@ const levels = {
 };
 
 async function modules() {
+  const folder = join(projectRoot, "node_modules");
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new Unmet(`${folder} is a symbolic link, and npm ci would empty what it points to: remove the link`);
+  }
   const lock = readFileSync(join(projectRoot, "package-lock.json"));
   const digest = createHash("sha256").update(lock).digest("hex");
   const stamp = join(projectRoot, "node_modules/.tierwall-lock");

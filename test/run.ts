@@ -1,5 +1,6 @@
-// `npm test`: the quick suite; then two long ones side by side, which wait more than they work; then, with the machine to
-// itself, what probes without a pause and would take a late answer for a lost packet. One line at the end sums them up.
+// `npm test`: the quick suite; then the long ones, two at a time, those with continuous probes last: they have the machine
+// to themselves by then. What sends and answers probes goes before all else (test/lab/priority.ts). One line at the end
+// sums them up.
 import { spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 
@@ -10,28 +11,28 @@ interface Suite {
 }
 
 const QUICK: Suite = {
-  name: "unit", what: "pure rooms, seconds", args: ["--parallel", "--jobs", "2", "test/unit/**/*.test.ts"],
+  name: "unit",
+  what: "pure rooms, seconds",
+  // The stream's tests wait: what comes after them does not.
+  args: ["--parallel", "--jobs", "2", "test/unit/stream/*.test.ts", "test/unit/{!(stream)/**/,}*.test.ts"],
 };
-const PROBED = [
-  "test/packets/faults/*.test.ts", "test/packets/first-light.test.ts", "test/packets/wide-segment.test.ts",
+/** Without a config: mocha would add its files to these. */
+const PACKETS = ["--no-config", "--extension", "ts", "--reporter", "spec", "--timeout", "180000", "--forbid-only"];
+const FAULTS = ["test/packets/faults/*.test.ts"];
+const SEGMENTS = ["test/packets/first-light.test.ts", "test/packets/wide-segment.test.ts"];
+const VERDICTS = ["matrix", "differential", "odd-packets", "recipes"].map((name) => `test/packets/${name}.test.ts`);
+const OTHERS = [
+  "test/packets/**/*.test.ts", ...[...FAULTS, ...SEGMENTS, ...VERDICTS].flatMap((files) => ["--ignore", files]),
 ];
 const LONG: readonly Suite[] = [
-  {
-    name: "cluster",
-    what: "against a real API server, some minutes",
-    args: ["--config", "test/cluster/.mocharc.json"],
-  },
-  {
-    name: "packets",
-    what: "real nodes and packets, some minutes",
-    args: ["--config", "test/packets/.mocharc.json", ...PROBED.flatMap((files) => ["--ignore", files])],
-  },
+  { name: "cluster", what: "against a real API server", args: ["--config", "test/cluster/.mocharc.json"] },
+  { name: "verdicts", what: "what becomes of packets, case by case", args: [...PACKETS, ...VERDICTS] },
+  { name: "nodes", what: "an enforcer's life on real nodes", args: [...PACKETS, ...OTHERS] },
 ];
-const ALONE: Suite = {
-  name: "probes",
-  what: "what is done to nodes and segments under continuous probes, some minutes",
-  args: ["--no-config", "--extension", "ts", "--reporter", "spec", "--timeout", "180000", "--forbid-only", ...PROBED],
-};
+const PROBED: readonly Suite[] = [
+  { name: "segments", what: "what is done to segments under continuous probes", args: [...PACKETS, ...SEGMENTS] },
+  { name: "faults", what: "what is done to nodes under continuous probes", args: [...PACKETS, ...FAULTS] },
+];
 const PROGRESS_MS = 30_000;
 
 interface Count {
@@ -73,7 +74,8 @@ class SuiteRun {
   }
 
   async #mocha(args: readonly string[]): Promise<number> {
-    const env = { ...process.env, TIERWALL_THOROUGH: "1" };
+    // Types are stripped once, not once for each worker.
+    const env = { ...process.env, TIERWALL_THOROUGH: "1", NODE_COMPILE_CACHE: "node_modules/.cache/tierwall" };
     const child = spawn("mocha", args, { stdio: ["ignore", "pipe", "pipe"], env });
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (text: string) => { this.#output += text; });
@@ -85,20 +87,29 @@ class SuiteRun {
   }
 }
 
+/** Plays suites, so many at a time, and tells now and then how far they are. */
+async function play(suites: readonly Suite[], atATime: number): Promise<readonly Count[]> {
+  const runs: SuiteRun[] = [];
+  const ticker = setInterval(() => {
+    process.stdout.write(`${sinceStart()} s: ${runs.flatMap(({ progress }) => progress ?? []).join(", ")}\n`);
+  }, PROGRESS_MS);
+  const waiting = suites.values();
+  await Promise.all(Array.from({ length: atATime }, async () => {
+    for (const suite of waiting) {
+      const run = new SuiteRun(suite);
+      runs.push(run);
+      await run.count;
+    }
+  }));
+  clearInterval(ticker);
+  return await Promise.all(runs.map(({ count }) => count));
+}
+
 const started = performance.now();
 const sinceStart = (): number => Math.round((performance.now() - started) / 1000);
 const counts = [await new SuiteRun(QUICK).count];
 // What is broken in the small need not be looked at in the large.
-if (counts.every(({ broken }) => !broken)) {
-  for (const suites of [LONG, [ALONE]]) {
-    const runs = suites.map((suite) => new SuiteRun(suite));
-    const ticker = setInterval(() => {
-      process.stdout.write(`${sinceStart()} s: ${runs.flatMap(({ progress }) => progress ?? []).join(", ")}\n`);
-    }, PROGRESS_MS);
-    counts.push(...await Promise.all(runs.map(({ count }) => count)));
-    clearInterval(ticker);
-  }
-}
+if (counts.every(({ broken }) => !broken)) counts.push(...await play(LONG, 2), ...await play(PROBED, 1));
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0);
 process.stdout.write(`\nall suites: ${sinceStart()} s\n`);
 const [passed, failed] = [sum((count) => count.passed), sum((count) => count.failed)];

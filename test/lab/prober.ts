@@ -1,6 +1,5 @@
-import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
+import { LineWorker } from "./line-worker.ts";
+import { AT_ONCE } from "./priority.ts";
 
 export type Result = "open" | "refused" | "dropped" | "error";
 
@@ -73,27 +72,12 @@ export function monotonicMs(): number {
 
 /** A process inside one network namespace that sends what it is told to. */
 export class Prober {
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
-  readonly #ended: Promise<void>;
-  #orders = 0;
-  #over = false;
+  readonly #worker: LineWorker;
+  #handles = 0;
 
   /** @param argv `traffic probe` behind the words that enter the namespace. */
   constructor(argv: readonly string[], env: Readonly<Record<string, string>>) {
-    const [program = "", ...args] = argv;
-    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
-    this.#child.stdin.on("error", () => { /* `close` tells every waiting order. */ });
-    this.#ended = new Promise((resolve) => {
-      this.#child.once("error", () => resolve());
-      this.#child.once("close", () => resolve());
-    });
-    void this.#ended.then(() => {
-      this.#over = true;
-      for (const { reject } of this.#waiting.values()) reject(new Error("the prober has ended"));
-      this.#waiting.clear();
-    });
-    createInterface({ input: this.#child.stdout }).on("line", (line) => this.#answer(line));
+    this.#worker = new LineWorker([...AT_ONCE, ...argv], env);
   }
 
   async probe(target: Target): Promise<Verdict> {
@@ -108,7 +92,7 @@ export class Prober {
 
   /** Probes every target `perSecond` times a second, each time by a new flow, until it is stopped. */
   async watch(targets: readonly Target[], perSecond = 200): Promise<Watch> {
-    const handle = this.#orders + 1;
+    const handle = (this.#handles += 1);
     await this.#order({ do: "watch", handle, perSecond, targets: targets.map(timed) });
     return {
       stop: async () => {
@@ -125,7 +109,7 @@ export class Prober {
 
   /** Keeps one TCP connection open, with a line every `intervalMs` that is expected back. */
   async hold(target: Target, intervalMs = defaultIntervalMs): Promise<Hold> {
-    const handle = this.#orders + 1;
+    const handle = (this.#handles += 1);
     await this.#order({ do: "hold", handle, intervalMs, ...timed(target) });
     return {
       look: async () => await this.#order({ do: "look", handle }) as Life,
@@ -134,25 +118,11 @@ export class Prober {
   }
 
   async stop(): Promise<void> {
-    this.#child.kill("SIGKILL");
-    await this.#ended;
+    await this.#worker.stop();
   }
 
   #order(order: object): Promise<unknown> {
-    if (this.#over) return Promise.reject(new Error("the prober has ended"));
-    const id = (this.#orders += 1);
-    const answer = Promise.withResolvers<unknown>();
-    this.#waiting.set(id, answer);
-    this.#child.stdin.write(`${JSON.stringify({ id, ...order })}\n`);
-    return answer.promise;
-  }
-
-  #answer(line: string): void {
-    const { id, outcome, failure } = JSON.parse(line) as { id: number; outcome?: unknown; failure?: string };
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    if (failure === undefined) waiting?.resolve(outcome);
-    else waiting?.reject(new Error(failure));
+    return this.#worker.order(order);
   }
 }
 

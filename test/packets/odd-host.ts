@@ -1,7 +1,7 @@
 /** Inside a host of the bed: sends and hears what no plain probe is. One order a line on stdin, one answer on stdout. */
 import dgram from "node:dgram";
 import net from "node:net";
-import { createInterface } from "node:readline";
+import { obeyOrders } from "../lab/line-orders.ts";
 
 export type OddOrder =
   /** Answers every datagram with its first byte, and every TCP connection with what it says. */
@@ -17,17 +17,7 @@ const ANSWER_MS = 400;
 const TRANSFER_MS = 3_000;
 let heard = 0;
 
-if (import.meta.main) {
-  for await (const line of createInterface({ input: process.stdin })) {
-    const { id, ...order } = JSON.parse(line) as OddOrder & { id: number };
-    const answer = await obey(order).then(
-      (outcome) => ({ id, outcome }),
-      (error: unknown) => ({ id, failure: error instanceof Error ? error.message : String(error) }),
-    );
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
-  }
-  process.exit(0);
-}
+if (import.meta.main) await obeyOrders(obey);
 
 async function obey(order: OddOrder): Promise<unknown> {
   switch (order.do) {

@@ -2,23 +2,18 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { AddressPlan, ClusterDraft } from "../cases/case.ts";
+import type { ClusterDraft } from "../cases/case.ts";
 import { ingressOf, only } from "../cases/policies.ts";
 import { rawCluster } from "../cases/raw-cluster.ts";
-import { ADDRESSES, FAMILIES, type HostName, type PodHost, SERVICE_NETS } from "./bed/address-plan.ts";
+import { ADDRESSES, FAMILIES, type HostName, PLAN, type PodHost } from "./bed/address-plan.ts";
 import { Bed } from "./bed/bed.ts";
-import { LineWorker } from "./bed/line-worker.ts";
+import { LineWorker } from "../lab/line-worker.ts";
 import type { OddOrder } from "./odd-host.ts";
 
 const run = promisify(execFile);
 const PROGRAM = fileURLToPath(new URL("odd-host.ts", import.meta.url));
 const PORT = 6000;
 const GROUPS = { ipv4: "224.7.7.7", ipv6: "ff02::7777" } as const;
-const PLAN: AddressPlan = {
-  families: FAMILIES,
-  address: (host, family) => ADDRESSES[host][family],
-  serviceNet: (family) => SERVICE_NETS[family],
-};
 const OPEN: ClusterDraft = { policies: {} };
 /** `a` hears from `b` alone, and speaks to nobody. */
 const GUARDED: ClusterDraft = {

@@ -4,19 +4,14 @@ import { promisify } from "node:util";
 import type { EnforcerSettings } from "../../operator/api/enforcer-settings.ts";
 import type { Backend } from "../../operator/enforcer/netfilter/netfilter.ts";
 import { waitFor } from "../lab/wait.ts";
-import type { AddressPlan, ClusterDraft } from "../cases/case.ts";
+import type { ClusterDraft } from "../cases/case.ts";
 import { only } from "../cases/policies.ts";
 import { rawCluster } from "../cases/raw-cluster.ts";
-import { ADDRESSES, FAMILIES, type HostName, SERVICE_NETS } from "./bed/address-plan.ts";
+import { ADDRESSES, FAMILIES, type HostName, PLAN } from "./bed/address-plan.ts";
 import { Bed } from "./bed/bed.ts";
 import type { Outcome, Probe } from "./bed/prober.ts";
 
 const run = promisify(execFile);
-const PLAN: AddressPlan = {
-  families: FAMILIES,
-  address: (host, family) => ADDRESSES[host][family],
-  serviceNet: (family) => SERVICE_NETS[family],
-};
 const OPEN: ClusterDraft = { policies: {} };
 const DENIED: ClusterDraft = {
   policies: { "shop/deny": { spec: { podSelector: only("a"), policyTypes: ["Ingress"] } } },

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -58,10 +59,25 @@ type bed struct {
 	pushes  *pushes
 }
 
-// runBed obeys line by line, one order at a time, until the input ends.
+// pending is the rest of an order, which nobody else has to wait for.
+type pending func() (any, error)
+
+// runBed obeys line by line until the input ends.
 func runBed(input io.Reader, output io.Writer) error {
 	b := &bed{members: map[string]*bedMember{}, flows: map[int]*flow{}, pushes: newPushes()}
+	var writing sync.Mutex
 	encoder := json.NewEncoder(output)
+	reply := func(id int, outcome any, err error) {
+		answer := Answer{ID: id}
+		if err != nil {
+			answer.Failure = err.Error()
+		} else {
+			answer.Outcome = outcome
+		}
+		writing.Lock()
+		defer writing.Unlock()
+		encoder.Encode(answer)
+	}
 	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, 1<<24)
 	for lines.Scan() {
@@ -69,16 +85,15 @@ func runBed(input io.Reader, output io.Writer) error {
 		if err := json.Unmarshal(lines.Bytes(), &order); err != nil {
 			return err
 		}
-		answer := Answer{ID: order.ID}
 		outcome, err := b.obey(order)
-		if err != nil {
-			answer.Failure = err.Error()
-		} else {
-			answer.Outcome = outcome
+		if rest, ok := outcome.(pending); ok && err == nil {
+			go func() {
+				outcome, err := rest()
+				reply(order.ID, outcome, err)
+			}()
+			continue
 		}
-		if err := encoder.Encode(answer); err != nil {
-			return err
-		}
+		reply(order.ID, outcome, err)
 	}
 	return lines.Err()
 }

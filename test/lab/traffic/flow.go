@@ -33,7 +33,7 @@ func (b *bed) open(probes []BedProbe, timeout time.Duration) ([]int, error) {
 		begun = append(begun, b.last)
 	}
 	// The server greets, so that both ends and all that is between have seen the flow work.
-	heard, err := b.listen(begun, timeout)
+	heard, err := listen(b.descriptors(begun), timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +57,8 @@ func (b *bed) open(probes []BedProbe, timeout time.Duration) ([]int, error) {
 	return numbers, nil
 }
 
-// echo lets the client's side of each flow speak (or the server's) and tells where an answer came back.
-func (b *bed) echo(numbers []int, timeout time.Duration, client bool) ([]bool, error) {
+// echo lets the client's side of each flow speak (or the server's); what it gives tells where an answer came back.
+func (b *bed) echo(numbers []int, timeout time.Duration, client bool) (pending, error) {
 	for _, number := range numbers {
 		kept := b.flows[number]
 		if kept == nil {
@@ -72,28 +72,34 @@ func (b *bed) echo(numbers []int, timeout time.Duration, client bool) ([]bool, e
 			return nil, fmt.Errorf("the server does not know flow %d, %s", number, kept.key)
 		}
 	}
-	heard, err := b.listen(numbers, timeout)
-	if err != nil {
-		return nil, err
-	}
-	answers := make([]bool, len(numbers))
-	for index, number := range numbers {
-		answers[index] = heard[number]
-	}
-	return answers, nil
+	waiting := b.descriptors(numbers)
+	return func() (any, error) {
+		heard, err := listen(waiting, timeout)
+		answers := make([]bool, len(numbers))
+		for index, number := range numbers {
+			answers[index] = heard[number]
+		}
+		return answers, err
+	}, nil
 }
 
-// listen waits until each flow has heard something.
-func (b *bed) listen(numbers []int, timeout time.Duration) (map[int]bool, error) {
+// descriptors gives flows by them.
+func (b *bed) descriptors(numbers []int) map[int]int {
+	flows := map[int]int{}
+	for _, number := range numbers {
+		flows[b.flows[number].descriptor] = number
+	}
+	return flows
+}
+
+// listen waits until each flow has heard something. It empties what it is given.
+func listen(waiting map[int]int, timeout time.Duration) (map[int]bool, error) {
 	poll, err := newPoll()
 	if err != nil {
 		return nil, err
 	}
 	defer poll.close()
-	waiting := map[int]int{}
-	for _, number := range numbers {
-		descriptor := b.flows[number].descriptor
-		waiting[descriptor] = number
+	for descriptor := range waiting {
 		if err := poll.add(descriptor, syscall.EPOLLIN); err != nil {
 			return nil, err
 		}

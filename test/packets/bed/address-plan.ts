@@ -1,4 +1,5 @@
 import type { Family } from "../../../operator/enforcer/layout/family.ts";
+import type { AddressPlan } from "../../cases/case.ts";
 
 /** Hosts of the bed: two nodes, their pods, and the world outside. */
 export const PODS = { a: "left", b: "left", c: "left", d: "right", e: "right" } as const;
@@ -35,6 +36,17 @@ export const ADDRESSES: Readonly<Record<HostName, Readonly<Record<Family, string
 
 /** ClusterIPs are from here. */
 export const SERVICE_NETS: Readonly<Record<Family, string>> = { ipv4: "10.96.0.0/16", ipv6: "fd00:10:96::/112" };
+
+/** What cases need to know of a bed whose pods have addresses of these families. */
+export function planOf(families: readonly Family[]): AddressPlan {
+  return {
+    families,
+    address: (host, family) => ADDRESSES[host][family],
+    serviceNet: (family) => SERVICE_NETS[family],
+  };
+}
+
+export const PLAN = planOf(FAMILIES);
 
 /** Of the network of the nodes on which `wan` is the router. */
 export const ROUTER: Readonly<Record<Family, string>> = { ipv4: "172.30.0.1", ipv6: "fd00:172:30::1" };

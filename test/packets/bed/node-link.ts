@@ -4,7 +4,7 @@ import type { NodeDelta, NodeState } from "../../../operator/api/node-state.ts";
 import { Follower } from "../../../operator/stream/follower.ts";
 import { PROTOCOL } from "../../../operator/stream/wire.ts";
 import { type NodeHost, POD_NETS } from "./address-plan.ts";
-import { LineWorker } from "./line-worker.ts";
+import { LineWorker } from "../../lab/line-worker.ts";
 import type { Step } from "./mortal-netfilter.ts";
 import type { NodeOrder, Standing } from "./node-worker.ts";
 import type { FirewallOptions } from "./product-agent.ts";

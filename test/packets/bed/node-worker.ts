@@ -1,5 +1,4 @@
 /** Runs the enforcer's loop inside a node of the bed: one order a line on stdin, one answer a line on stdout. */
-import { createInterface } from "node:readline";
 import type { NodeState } from "../../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
 import type { Agent } from "../../../operator/enforcer/agent.ts";
@@ -7,6 +6,7 @@ import { SYSTEM_CLOCK } from "../../../operator/enforcer/clock.ts";
 import { type NodeReport, segmentNodeStatus } from "../../../operator/enforcer/node-report.ts";
 import { BatchAssembler } from "../../../operator/stream/batch.ts";
 import { parseMessage } from "../../../operator/stream/codec.ts";
+import { obeyOrders } from "../../lab/line-orders.ts";
 import { Doom, type Step } from "./mortal-netfilter.ts";
 import { type FirewallOptions, productAgent } from "./product-agent.ts";
 
@@ -90,13 +90,5 @@ class NodeWorker {
 
 if (import.meta.main) {
   const worker = new NodeWorker();
-  for await (const line of createInterface({ input: process.stdin })) {
-    const { id, ...order } = JSON.parse(line) as NodeOrder & { id: number };
-    const answer = await worker.obey(order).then(
-      (standing) => ({ id, outcome: standing ?? true }),
-      (error: unknown) => ({ id, failure: error instanceof Error ? error.message : String(error) }),
-    );
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
-  }
-  process.exit(0);
+  await obeyOrders((order: NodeOrder) => worker.obey(order));
 }

@@ -1,6 +1,7 @@
 import { buildTraffic } from "../../image/build-traffic.mjs";
+import { AT_ONCE } from "../../lab/priority.ts";
 import { type HostName, HOSTS, TCP_PORTS, UDP_PORTS } from "./address-plan.ts";
-import { LineWorker } from "./line-worker.ts";
+import { LineWorker } from "../../lab/line-worker.ts";
 import type { BedNetwork } from "./network.ts";
 
 /** A new flow from a host. ICMP is an echo request; SCTP a single INIT, which is open if it arrives. */
@@ -37,7 +38,7 @@ export class BedProber {
   }
 
   static async start(network: BedNetwork): Promise<BedProber> {
-    const worker = new LineWorker([await buildTraffic(), "bed"], {});
+    const worker = new LineWorker([...AT_ONCE, await buildTraffic(), "bed"], {});
     const hosts = HOSTS.map((name) => ({
       name, path: network.path(name), addresses: network.addresses(name), tcp: TCP_PORTS, udp: UDP_PORTS,
     }));

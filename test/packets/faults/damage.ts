@@ -31,8 +31,12 @@ export const DAMAGES: readonly Damage[] = [
     harm: (scene, backend) => scene.onNode(scene.iptables(backend), "-F", "FORWARD"),
   },
   {
-    name: "iptables -D of the jump", effect: "opens", backends: ["nft"],
-    harm: async (scene, backend) => await dropLine(scene, backend, /^-A FORWARD .*-j TW-FWD$/),
+    name: "iptables -D of the jumps", effect: "opens", backends: ["nft"],
+    harm: async (scene, backend) => {
+      // Each alone still leads new connections to be judged.
+      await dropLine(scene, backend, /^-A FORWARD .*-j TW-FWD$/);
+      await dropLine(scene, backend, /^-A FORWARD .*-j TW-EST$/);
+    },
   },
   {
     name: "an ACCEPT of somebody before the jump", effect: "opens", backends: ["nft"],

@@ -1,17 +1,11 @@
-import type { AddressPlan, ClusterDraft, PodHost, PolicyDraft } from "../../cases/case.ts";
+import type { ClusterDraft, PodHost, PolicyDraft } from "../../cases/case.ts";
 import { ingressOf, only } from "../../cases/policies.ts";
 import { rawCluster, type RawCluster } from "../../cases/raw-cluster.ts";
-import { ADDRESSES, FAMILIES, type HostName, SERVICE_NETS } from "../bed/address-plan.ts";
+import { ADDRESSES, FAMILIES, type HostName, PLAN } from "../bed/address-plan.ts";
 import type { Flow, Probe } from "../bed/prober.ts";
 import type { Bed } from "../bed/bed.ts";
 import { type Pair, Vigil, type VigilReport } from "../vigil.ts";
 import type { Scene } from "./scene.ts";
-
-const PLAN: AddressPlan = {
-  families: FAMILIES,
-  address: (host, family) => ADDRESSES[host][family],
-  serviceNet: (family) => SERVICE_NETS[family],
-};
 
 export function clusterOf(draft: ClusterDraft): RawCluster {
   return rawCluster(draft, PLAN);

@@ -4,7 +4,7 @@ import type { ClusterDraft, PodHost } from "../../cases/case.ts";
 import { egressOf, ingressOf, only } from "../../cases/policies.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { ADDRESSES, FAMILIES } from "../bed/address-plan.ts";
-import { LineWorker } from "../bed/line-worker.ts";
+import { LineWorker } from "../../lab/line-worker.ts";
 import { clusterOf, underProbes } from "./flows-cluster.ts";
 import type { TalkerOrder } from "./flows-talker.ts";
 import { both, Scene, tcp, tell } from "./scene.ts";

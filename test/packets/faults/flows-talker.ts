@@ -2,7 +2,7 @@
 import dgram from "node:dgram";
 import { once } from "node:events";
 import net from "node:net";
-import { createInterface } from "node:readline";
+import { obeyOrders } from "../../lab/line-orders.ts";
 
 export type TalkerOrder =
   /** Opens a TCP connection that stays, the only one to this address. */
@@ -15,17 +15,7 @@ export type TalkerOrder =
 const dialled = new Map<string, net.Socket>();
 let sender: dgram.Socket | undefined;
 
-if (import.meta.main) {
-  for await (const line of createInterface({ input: process.stdin })) {
-    const { id, ...order } = JSON.parse(line) as TalkerOrder & { id: number };
-    const answer = await obey(order).then(
-      (outcome) => ({ id, outcome }),
-      (error: unknown) => ({ id, failure: error instanceof Error ? error.message : String(error) }),
-    );
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
-  }
-  process.exit(0);
-}
+if (import.meta.main) await obeyOrders(obey);
 
 async function obey(order: TalkerOrder): Promise<boolean> {
   switch (order.do) {

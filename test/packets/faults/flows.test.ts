@@ -6,6 +6,7 @@ import type { RawCluster } from "../../cases/raw-cluster.ts";
 import { monotonicMs } from "../../lab/prober.ts";
 import { leaversMs, patienceMs } from "../bed/node-link.ts";
 import type { Flow } from "../bed/prober.ts";
+import { FULL } from "../../depth.ts";
 import { clusterOf, onlyFor, openFlows, successor, underProbes, WEBS, withPod } from "./flows-cluster.ts";
 import { both, Scene, tcp, tell } from "./scene.ts";
 
@@ -23,7 +24,8 @@ interface Fault {
 
 const BOTH: readonly Backend[] = ["nft", "legacy"];
 /** Which backend it is matters little here, but for what changes rules and not only members. */
-const EITHER: readonly Backend[] = ["nft"];
+const NFT: readonly Backend[] = FULL ? BOTH : ["nft"];
+const LEGACY: readonly Backend[] = FULL ? BOTH : ["legacy"];
 
 /** The server is `a`. */
 const FAULTS: readonly Fault[] = [
@@ -31,15 +33,15 @@ const FAULTS: readonly Fault[] = [
     name: "policy narrowed", loser: "b", atOnce: true,
     changes: [() => clusterOf({ policies: { "shop/p": onlyFor("d") } })],
   },
-  { name: "peer relabelled", loser: "b", changes: [relabelled("b")] },
-  { name: "peer on another node relabelled", loser: "d", changes: [relabelled("d")], backends: EITHER },
-  { name: "peer on another node deleted", loser: "d", changes: [(before) => withPod(before, "d")], backends: EITHER },
+  { name: "peer relabelled", loser: "b", changes: [relabelled("b")], backends: LEGACY },
+  { name: "peer on another node relabelled", loser: "d", changes: [relabelled("d")], backends: NFT },
+  { name: "peer on another node deleted", loser: "d", changes: [(before) => withPod(before, "d")], backends: LEGACY },
   {
-    name: "peer relabelled right after another one has gone", loser: "b", backends: EITHER,
+    name: "peer relabelled right after another one has gone", loser: "b", backends: NFT,
     changes: [(before) => withPod(before, "ghost"), relabelled("b")],
   },
   {
-    name: "peer's address in another pod's hands, in one batch", loser: "b", atOnce: true,
+    name: "peer's address in another pod's hands, in one batch", loser: "b", atOnce: true, backends: NFT,
     changes: [(before) => withPod(before, "b", (pod) => [successor(pod, "none")])],
   },
 ];

@@ -1,28 +1,22 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ClusterDraft } from "../../cases/case.ts";
-import { ingressOf } from "../../cases/policies.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { addForeignRules } from "../foreign-rules.ts";
 import { ADDRESSES } from "../bed/address-plan.ts";
 import { Vigil } from "../vigil.ts";
 import { type Damage, DAMAGES } from "./damage.ts";
 import { LongFlows } from "./long-flows.ts";
-import { both, EDGE_MS, Scene, tcp, tell, udp } from "./scene.ts";
+import { EDGE_MS, Scene, tcp, tell, udp } from "./scene.ts";
+import { DENIED, DENIED_ONCE, KEPT, WEBS } from "./webs.ts";
 
-const DRIFT_MS = 500;
+const DRIFT_MS = 200;
 /** A busy machine may be so much later. */
 const PATIENCE_MS = 5_000;
 /** What a hole lets through is watched for so long. */
 const HOLE_MS = 250;
 const WATCHED_MS = 300;
 
-const FROM_WEBS = { from: [{ podSelector: { matchLabels: { tier: "web" } } }] };
-const WEBS: ClusterDraft = { policies: { "shop/webs": ingressOf("a", [FROM_WEBS]) } };
-const KEPT = both("shop/d", "shop/a");
-const DENIED = both("other/e", "shop/a");
-/** A TCP client says its SYN again after a second, when all may be otherwise. */
-const DENIED_ONCE = [udp("other/e", "shop/a")];
+/** From the other node, and from beside the server. */
 const LONG_KEPT = [tcp("shop/d", "shop/a"), udp("shop/b", "shop/a")];
 
 /** A chain, a rule, a set or a member: tables and the kernel's own chains come and go with those. */
@@ -94,9 +88,7 @@ for (const { family, backend, damages } of PLACES) {
       await slipped?.assertSilent(DENIED, repaired);
       await kept.assertAlive(LONG_KEPT);
       assert.equal((await look()).others, others, "others' rules are untouched");
-      await slipped?.end();
-      await kept.end(LONG_KEPT);
-      const report = await vigil.stop();
+      const [report] = await Promise.all([vigil.stop(), kept.end(LONG_KEPT), slipped?.end()]);
       tell(name, `${family} ${backend}`, report.summary, `repaired after ${Math.round(repaired - seen)} ms`);
       report.assertAll(KEPT, "open", { to: harmed - EDGE_MS });
       report.assertAll(DENIED_ONCE, "dropped", { to: harmed - EDGE_MS });

@@ -4,7 +4,7 @@ import { buildTraffic } from "../../image/build-traffic.mjs";
 import { Prober } from "../../lab/prober.ts";
 import type { Family } from "../../../operator/enforcer/layout/family.ts";
 import type { Backend } from "../../../operator/enforcer/netfilter/netfilter.ts";
-import { ADDRESSES, HOSTS, type HostName, SERVICE_NETS } from "../bed/address-plan.ts";
+import { ADDRESSES, HOSTS, type HostName, planOf } from "../bed/address-plan.ts";
 import { Bed } from "../bed/bed.ts";
 import type { RawCluster } from "../bed/cluster-feed.ts";
 import { withoutCounts } from "../enforced-node.ts";
@@ -28,11 +28,7 @@ export class Scene implements Place {
   }
 
   cluster(draft: ClusterDraft): RawCluster {
-    return rawCluster(draft, {
-      families: [this.family],
-      address: (host, family) => ADDRESSES[host][family],
-      serviceNet: (family) => SERVICE_NETS[family],
-    });
+    return rawCluster(draft, planOf([this.family]));
   }
 
   /** The namespace of a pod tells the reader what policies make of it; hosts have their names alone. */

@@ -1,19 +1,13 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Backend } from "../../../operator/enforcer/netfilter/netfilter.ts";
-import type { ClusterDraft } from "../../cases/case.ts";
-import { ingressOf } from "../../cases/policies.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { ADDRESSES } from "../bed/address-plan.ts";
 import { Vigil } from "../vigil.ts";
 import { LongFlows } from "./long-flows.ts";
-import { both, Scene, tcp, tell, udp } from "./scene.ts";
+import { Scene, tell } from "./scene.ts";
+import { DENIED, KEPT, LONG_KEPT, WEBS } from "./webs.ts";
 
-const FROM_WEBS = { from: [{ podSelector: { matchLabels: { tier: "web" } } }] };
-const WEBS: ClusterDraft = { policies: { "shop/webs": ingressOf("a", [FROM_WEBS]) } };
-const KEPT = both("shop/d", "shop/a");
-const DENIED = both("other/e", "shop/a");
-const LONG_KEPT = [tcp("shop/d", "shop/a"), udp("shop/d", "shop/a")];
 const WATCHED_MS = 300;
 const SOON = { timeoutMs: 20_000, everyMs: 50 };
 
@@ -103,9 +97,8 @@ describe("what others and earlier ones left, at the start of an enforcer", funct
       mark: (label: string) => vigil.mark(label),
       end: async (fault: string) => {
         await kept.assertAlive(LONG_KEPT);
-        await kept.end(LONG_KEPT);
         const took = Math.round(performance.now() - started);
-        const report = await vigil.stop();
+        const [report] = await Promise.all([vigil.stop(), kept.end(LONG_KEPT)]);
         tell(fault, report.summary, `over after ${took} ms`);
         report.assertAll(KEPT, "open");
         report.assertAll(DENIED, "dropped");

@@ -6,6 +6,7 @@ import type { EnforcerSettings } from "../../../operator/api/enforcer-settings.t
 import type { ResolvedPort } from "../../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
 import { buildTraffic } from "../../image/build-traffic.mjs";
+import { AT_ONCE } from "../../lab/priority.ts";
 import { type Hold, Prober } from "../../lab/prober.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { EnforcedNode } from "../enforced-node.ts";
@@ -127,10 +128,10 @@ export class StreamScene implements Place {
 
   /** What probes saw while something was done: they end with it, however that ends. */
   async underProbes(act: (vigil: Vigil, hold: Hold) => Promise<void>): Promise<VigilReport> {
-    const vigil = await Vigil.start(this, [...KEPT, ...CHANGING, ...NEVER]);
-    const prober = await this.prober("", "db");
+    const vigil = await this.watch();
+    const { prober, hold } = await this.hold();
     try {
-      await act(vigil, await prober.hold({ to: WEB, port: PORT, protocol: "tcp", timeoutMs: 5_000 }));
+      await act(vigil, hold);
     } catch (error) {
       await vigil.stop().catch(() => undefined);
       throw error;
@@ -138,6 +139,17 @@ export class StreamScene implements Place {
       await prober.stop();
     }
     return await vigil.stop();
+  }
+
+  /** Probes everything until they are stopped. */
+  async watch(): Promise<Vigil> {
+    return await Vigil.start(this, [...KEPT, ...CHANGING, ...NEVER]);
+  }
+
+  /** A connection that stays, of a pair that is allowed always. */
+  async hold(): Promise<{ readonly prober: Prober; readonly hold: Hold }> {
+    const prober = await this.prober("", "db");
+    return { prober, hold: await prober.hold({ to: WEB, port: PORT, protocol: "tcp", timeoutMs: 5_000 }) };
   }
 
   async prober(_namespace: string, pod: string): Promise<Prober> {
@@ -164,5 +176,5 @@ function serve(node: EnforcedNode, pod: string, traffic: string): ChildProcess {
   const inPod = ["ip", "netns", "exec", node.network.namespace(pod)];
   const ports = [PORT, STRANGE_PORT].join();
   const argv = [...inPod, traffic, "serve", `-name=${pod}`, `-tcp=${ports}`, `-udp=${ports}`];
-  return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], { stdio: "ignore" });
+  return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...AT_ONCE, ...argv], { stdio: "ignore" });
 }

@@ -14,7 +14,7 @@ export type Breakage = "missing" | "failing" | "hanging";
 /** Programs that stand in for a broken tool. */
 const BROKEN: Readonly<Record<Exclude<Breakage, "missing">, string>> = {
   failing: "#!/bin/sh\necho broken on purpose >&2\nexit 1\n",
-  hanging: "#!/bin/sh\nexec sleep 60\n",
+  hanging: "#!/bin/sh\nexec sleep 600\n",
 };
 
 /** A folder that holds all that an enforcer finds, and from which a tool can be taken. */
@@ -55,9 +55,19 @@ export class Toolbox {
 
 /** Ends what a process keeps running of one tool: it has to start it anew. */
 export async function endTool(pid: number, tool: string): Promise<void> {
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-  for (const child of children.split(" ").filter((word) => word !== "")) {
-    const [program = ""] = (await readFile(`/proc/${child}/cmdline`, "latin1").catch(() => "")).split("\0");
-    if (basename(program) === tool) process.kill(Number(child), "SIGKILL");
-  }
+  for (const child of await childrenOf(pid, tool)) process.kill(child, "SIGKILL");
+}
+
+/** Whether a process has a child that stands in for a tool and hangs. */
+export async function isHanging(pid: number): Promise<boolean> {
+  return (await childrenOf(pid, "sleep")).length > 0;
+}
+
+async function childrenOf(pid: number, program: string): Promise<readonly number[]> {
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).split(" ").filter((word) => word !== "");
+  const named = children.map(async (child) => {
+    const [path = ""] = (await readFile(`/proc/${child}/cmdline`, "latin1").catch(() => "")).split("\0");
+    return basename(path) === program ? [Number(child)] : [];
+  });
+  return (await Promise.all(named)).flat();
 }
