@@ -45,7 +45,7 @@ interface Wanted {
 
 /** States come in bursts, and a sweep takes as long as an apply: it waits for a quiet moment. */
 const SWEEP_AFTER_MS = 200;
-/** Tools that hang are given up after some 10 to 30 s, and wait up to 5 s for the lock of others. */
+/** Tools that hang are given up after some 10 to 20 s, and wait up to 5 s for the lock of others. */
 const STALLED_AFTER_MS = 7_000;
 const RETRY: Backoff = { firstMs: 100, mostMs: 5_000 };
 

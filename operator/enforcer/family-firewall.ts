@@ -89,6 +89,11 @@ export class FamilyFirewall {
     if (text !== "") await this.#netfilter.restoreRules(this.family, text, signal);
   }
 
+  /** By which a kernel that holds `state` calls it. */
+  nameOf(state: NodeState): string {
+    return this.#names.nameOf(this.#layout.of(state));
+  }
+
   /** What is found out about the node while it runs. */
   adjust({ bridged, ownAddresses }: { readonly bridged: boolean; readonly ownAddresses: ReadonlySet<string> }): void {
     const changed = bridged !== this.#plan.options.bridged;

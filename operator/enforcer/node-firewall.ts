@@ -17,12 +17,11 @@ import { probe } from "./netfilter/probe.ts";
 import type { PacketCounts } from "./packet-counts.ts";
 import { NO_PACKETS, packetCounts } from "./packet-counts.ts";
 import type { Removed } from "./removal.ts";
-import { removeOurs } from "./removal.ts";
-import { removalText } from "./render/chain-text.ts";
+import { removeChains, removeOurs } from "./removal.ts";
 import { FIELDS } from "./render/marks.ts";
 import { kernelMarks } from "./render/plan.ts";
 import type { Stand, Standing } from "./standing.ts";
-import { standingOf, stateName } from "./standing.ts";
+import { standingOf } from "./standing.ts";
 
 /** What `apply` did: whether anything had to be written, and how much of ours the kernel holds. */
 export interface Applied {
@@ -55,8 +54,6 @@ export class NodeFirewall {
   #netfilter: Netfilter | undefined;
   #settings: NodeSettings | undefined;
   #families: readonly FamilyFirewall[] = [];
-  /** What the families' rules are to be, but for what is found out about the node while it runs. */
-  #layouts: ReadonlyMap<Family, LayoutOptions> = new Map();
   #facts: HostFacts = UNKNOWN_HOST;
   /** The pods for which bridges were last looked for. */
   #looked: NodeState["pods"] | undefined;
@@ -97,7 +94,6 @@ export class NodeFirewall {
     const findings: Finding[] = [];
     const field = await this.#chooseField(netfilter, settings, findings, signal);
     const families: FamilyFirewall[] = [];
-    const layouts = new Map<Family, LayoutOptions>();
     for (const family of FAMILIES) {
       const lacks = await this.#capabilities(netfilter, family, findings, signal);
       if (lacks === undefined) continue;
@@ -113,12 +109,10 @@ export class NodeFirewall {
       const firewall = new FamilyFirewall(netfilter, family, given);
       await firewall.prepare(signal);
       families.push(firewall);
-      layouts.set(family, options);
     }
     this.#netfilter?.close();
     this.#netfilter = netfilter;
     this.#families = families;
-    this.#layouts = layouts;
     this.#settings = settings;
     this.#field = field ?? 0;
     this.#looks = 0;
@@ -130,14 +124,12 @@ export class NodeFirewall {
   /** What the kernel holds beside `state`, which an earlier run had in force; after `prepare`. @throws NetfilterError */
   async standing(state: NodeState, signal: AbortSignal): Promise<Standing> {
     await this.#look(state);
-    const { bridged } = this.#facts;
     return await this.#onBoth(async (tables) => {
       const stands: Stand[] = [];
       for (const netfilter of tables) {
         for (const family of FAMILIES) {
-          const options = netfilter === this.#netfilter ? this.#layouts.get(family) : undefined;
-          const name = options && stateName(state, family, { ...options, bridged });
-          stands.push({ chains: (await netfilter.leftovers(family, signal)).chains, name });
+          const own = netfilter === this.#netfilter ? this.#families.find((each) => each.family === family) : undefined;
+          stands.push({ chains: (await netfilter.leftovers(family, signal)).chains, name: own?.nameOf(state) });
         }
       }
       return standingOf(stands);
@@ -298,11 +290,7 @@ export class NodeFirewall {
   async #sweepOther(signal: AbortSignal): Promise<void> {
     const other = this.#options.netfilter(this.backend === "nft" ? "legacy" : "nft");
     try {
-      for (const family of FAMILIES) {
-        const { chains, hooks } = await other.leftovers(family, signal);
-        const text = removalText({ chains, hooks });
-        if (text !== "") await other.restoreRules(family, text, signal);
-      }
+      for (const family of FAMILIES) await removeChains(other, family, signal);
     } finally {
       other.close();
     }

@@ -46,7 +46,8 @@ export async function removeOurs(traces: Traces, signal: AbortSignal): Promise<R
   return { chains, sets: await removeSets(traces, signal) };
 }
 
-async function removeChains(netfilter: Netfilter, family: Family, signal: AbortSignal): Promise<number> {
+/** @returns how many there were @throws NetfilterError */
+export async function removeChains(netfilter: Netfilter, family: Family, signal: AbortSignal): Promise<number> {
   const { chains, hooks } = await netfilter.leftovers(family, signal);
   const jumps = removalText({ chains: new Map(), hooks });
   if (jumps !== "") await netfilter.restoreRules(family, jumps, signal);

@@ -1,10 +1,6 @@
-import type { NodeState } from "../api/node-state.ts";
-import type { Family } from "./layout/family.ts";
-import { layout } from "./layout/layout.ts";
-import type { LayoutOptions } from "./layout/options.ts";
 import type { KernelState } from "./render/kernel-state.ts";
 import { writtenFor } from "./render/plan.ts";
-import { StateNames, UNNAMED } from "./render/state-name.ts";
+import { UNNAMED } from "./render/state-name.ts";
 
 /**
  * What a kernel holds at the start, seen beside a disk copy. `bare`: no rules for pods, as after a reboot. `same`: what
@@ -16,11 +12,6 @@ export type Standing = "bare" | "same" | "other";
 export interface Stand {
   readonly chains: KernelState["chains"];
   readonly name: string | undefined;
-}
-
-/** By which a kernel that holds `state` calls it. */
-export function stateName(state: NodeState, family: Family, options: LayoutOptions): string {
-  return new StateNames().nameOf(layout(state, family, options));
 }
 
 export function standingOf(stands: readonly Stand[]): Standing {

@@ -7,6 +7,7 @@
  *             first compare. Says what the baseline's own rule costs.
  *   baseline  `-m conntrack --ctstate INVALID -j DROP`: what the others are compared with.
  *   tierwall  what the enforcer writes for the node's state.
+ *   least     what no ruleset with the same verdicts can do without: see packet-cost/least-ruleset.ts;
  *   plain     the yardstick: the same policies with a jump per pod, a chain per policy, a set per rule.
  * The sender writes UDP frames of 60 bytes to the client's end of a veth, many a system call. The kernel runs the
  * node's path within that call, up to the server's end, which drops the frame at first sight: so the time of the call,
@@ -16,8 +17,9 @@
  *   new, both    the same between two isolated pods of the node: egress and ingress are judged.
  * Before each burst connection tracking is emptied, so each node tracks as many connections as the others, and the
  * first packets are not timed. The nodes take turns, burst by burst, each first equally often; nobody else gets the
- * processor during a burst. A round is 11 bursts of each node, of which the lower quartile counts; a figure is the
- * difference to the baseline's of the same round; the table has the median of 7 rounds, and the least and the most.
+ * processor during a burst. Bursts are short, 64 packets, and many: on a machine that does other things as well, some
+ * are left alone. A round is 100 bursts of each node, of which the calmest twentieth counts; a figure is the difference
+ * to the baseline's of the same round; the table has the median of the rounds, and the least and the most.
  * The pods of the flow are the node's last, and of their policies the last one allows: see packet-cost/cluster.ts.
  * `policies` is of the cluster, `each` how many select each pod, per direction. The plain ruleset has chains for all,
  * Tierwall only for those of the node's pods. The last size has every policy on this node.
@@ -25,7 +27,8 @@
  * The first use of an extension on a packet's way costs up to twice what each further one does, so these figures
  * are above the sum of what single rules cost in a loop. The path's own time is printed to compare machines by.
  *
- * `--quick` takes the smallest and the largest size only, in shorter bursts.
+ * `--quick` takes the smallest and the largest size only, in fewer rounds.
+ * `--rules` measures what single rules cost on this machine, to compare it with others.
  */
 import { rm } from "node:fs/promises";
 import { ownedFolder } from "../lab/owner.ts";
@@ -33,8 +36,10 @@ import { buildSender } from "./packet-cost/build-sender.ts";
 import type { Size } from "./packet-cost/cluster.ts";
 import { cluster } from "./packet-cost/cluster.ts";
 import { removeOrphans } from "./packet-cost/node-network.ts";
-import { Report } from "./packet-cost/report.ts";
+import { printPrices, Report } from "./packet-cost/report.ts";
 import type { Effort } from "./packet-cost/trial.ts";
+import { rulePrices } from "./packet-cost/rule-prices.ts";
+import { rulesets } from "./packet-cost/rulesets.ts";
 import { trial } from "./packet-cost/trial.ts";
 
 /** A tier's own policy, another team's, and the namespace's default. */
@@ -46,17 +51,29 @@ const DENSE: Size = { pods: 30, policies: 1_000, perPod: 67 };
 const quick = process.argv.includes("--quick");
 const all = PODS.flatMap((pods) => POLICIES.map((policies): Size => ({ pods, policies, perPod: PER_POD })));
 const sizes = quick ? [all.at(0), all.at(-1)].filter((size) => size !== undefined) : [...all, DENSE];
-const effort: Effort = quick ? { rounds: 7, burst: 500 } : { rounds: 7, burst: 1_000 };
+const effort: Effort = { rounds: quick ? 5 : 9 };
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+const BACKENDS = ["legacy", "nft"] as const;
 
 await removeOrphans();
 const folder = await ownedFolder("tierwall-packet-cost-");
 try {
   const sender = await buildSender();
-  const report = new Report((line) => process.stdout.write(`${line}\n`));
-  for (const backend of ["legacy", "nft"] as const) {
-    for (const size of sizes) report.add(backend, size, await trial(sender, folder, backend, cluster(size), effort));
+  if (process.argv.includes("--rules")) {
+    for (const backend of BACKENDS) {
+      printPrices(print, backend, await rulePrices(sender, folder, backend, cluster(DENSE).flow, effort));
+    }
+  } else {
+    const report = new Report(print);
+    for (const backend of BACKENDS) {
+      for (const size of sizes) {
+        const among = cluster(size);
+        report.add(backend, size, await trial(sender, folder, among.flow, rulesets(backend, among), effort));
+      }
+    }
+    report.end();
   }
-  report.end();
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

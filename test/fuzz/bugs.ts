@@ -114,9 +114,9 @@ export const BUGS: readonly SeededBug[] = [
   },
   {
     name: "of several peers one counts",
-    file: "enforcer/layout/set-shelf.ts",
-    find: "members: ({ peers }) => unionOf(sorted.map(",
-    replace: "members: ({ peers }) => unionOf(sorted.slice(0, 1).map(",
+    file: "enforcer/layout/union.ts",
+    find: "const sources = this.#ids.map(",
+    replace: "const sources = this.#ids.slice(0, 1).map(",
   },
   {
     name: "/0 with exceptions is half of it",

@@ -1,8 +1,8 @@
-import type { AddressPlan, ClusterDraft, Family, Host, PodDraft } from "../cases/case.ts";
+import type { ClusterDraft, Family, Host, PodDraft } from "../cases/case.ts";
 import { anyBlock, block, blockPeers, hostBlocks } from "../cases/ip-block.ts";
 import { egressOf, generated, ingressOf, only, withPorts } from "../cases/policies.ts";
 import { rawCluster } from "../cases/raw-cluster.ts";
-import { ADDRESSES, FAMILIES, SERVICE_NETS } from "../packets/bed/address-plan.ts";
+import { PLAN } from "../packets/bed/address-plan.ts";
 import type { Change } from "./cluster-arbitrary.ts";
 
 /** A change that many mistakes show in, so that finding these is no matter of luck. */
@@ -10,11 +10,6 @@ export interface Pitfall extends Change {
   readonly name: string;
 }
 
-const PLAN: AddressPlan = {
-  families: FAMILIES,
-  address: (host, family) => ADDRESSES[host][family],
-  serviceNet: (family) => SERVICE_NETS[family],
-};
 const WEBS = { podSelector: { matchLabels: { tier: "web" } } };
 const GUESTS = { namespaceSelector: { matchLabels: { team: "other" } } };
 const labelled = (pod: string, tier: string): PodDraft => ({ labels: { pod, tier } });

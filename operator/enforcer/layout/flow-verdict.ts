@@ -2,14 +2,10 @@ import type { LocalPod, NodeState, PolicyId, ResolvedRule } from "../../api/node
 import { blockTest, parseAddress } from "../../api/address.ts";
 import type { Direction, Protocol } from "../../api/network-policy.ts";
 
-/** A tracked connection: the first packet's addresses and ports before any translation, and what it became. */
+/** A tracked connection, as packets that pass the node show it. */
 export interface Flow {
   readonly protocol: Protocol | "ICMP";
   readonly source: string;
-  /** As the client wrote it. */
-  readonly destination: string;
-  readonly sourcePort: number;
-  readonly destinationPort: number;
   /** The server's own address and port, behind destination NAT. */
   readonly server: string;
   readonly serverPort: number;

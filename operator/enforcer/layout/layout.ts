@@ -10,7 +10,7 @@ import { LeafCache } from "./leaf.ts";
 import type { LayoutOptions } from "./options.ts";
 import { DEFAULT_OPTIONS, memoryOf } from "./options.ts";
 import type { Prefix } from "./prefix.ts";
-import { contains, coveringPrefixes, parsePrefix, prefixText } from "./prefix.ts";
+import { contains, coveringPrefixes, fastPrefix, parsePrefix, prefixText } from "./prefix.ts";
 import type { ChainName, Rule, SetName } from "./rule.ts";
 import type { Ruleset } from "./ruleset.ts";
 import { SetShelf } from "./set-shelf.ts";
@@ -143,6 +143,7 @@ function isIsolated({ ingress, egress }: LocalPod): boolean {
 function localNets(leaves: readonly Leaf[], closed: readonly Prefix[], family: Family): readonly string[] {
   const outside = leaves.map(({ value }) => value)
     .filter((value) => !closed.some((net) => contains(net, value, family)));
-  const nets = [...closed, ...coveringPrefixes(outside, family)].map((prefix) => prefixText(prefix, family));
+  const nets = [...closed, ...coveringPrefixes(outside, family)]
+    .map((net) => prefixText(fastPrefix(net, family), family));
   return [...new Set(nets)];
 }

@@ -24,7 +24,13 @@ export type Match =
   | { readonly kind: "icmp6"; readonly type: number }
   /** Which side of the packet is looked up; `"dst,dst"` looks up its destination address with protocol and port. */
   | { readonly kind: "set"; readonly set: SetName; readonly side: SetSide }
-  | { readonly kind: "tracked"; readonly state?: ConnectionState; readonly direction?: "REPLY" }
+  /** Of a packet without a connection only the state is looked at. */
+  | {
+      readonly kind: "tracked";
+      readonly state?: ConnectionState;
+      readonly status?: "! CONFIRMED";
+      readonly direction?: "REPLY";
+    }
   | { readonly kind: "mark"; readonly mark: MarkName; readonly not?: true }
   /** From one port of a bridge to another. */
   | { readonly kind: "bridged" }
@@ -34,7 +40,7 @@ export type Match =
   /** Matches always; says for which ruleset the rules were written. */
   | { readonly kind: "state" };
 
-export type ConnectionState = "! NEW" | "NEW" | "RELATED" | "ESTABLISHED" | "INVALID,UNTRACKED" | "! RELATED,ESTABLISHED";
+export type ConnectionState = "NEW" | "RELATED" | "ESTABLISHED" | "! RELATED,ESTABLISHED";
 
 export type SetSide = "src" | "dst" | "dst,dst";
 

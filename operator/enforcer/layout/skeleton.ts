@@ -13,6 +13,8 @@ export const LOCAL_CHAIN = "TW-LOC" as ChainName;
 export const EGRESS_CHAIN = "TW-E" as ChainName;
 export const INGRESS_CHAIN = "TW-I" as ChainName;
 export const DROP_CHAIN = "TW-DROP" as ChainName;
+/** Says for which state the chains were written. No packet comes here. */
+export const STATE_CHAIN = "TW-STATE" as ChainName;
 export const AUDIT_EGRESS_CHAIN = "TW-AE" as ChainName;
 export const AUDIT_INGRESS_CHAIN = "TW-AI" as ChainName;
 
@@ -38,10 +40,10 @@ export interface SkeletonPlan {
 
 /** Names of the chains on one of the two roads: through the node, or into it. */
 interface Road {
+  /** Judges a packet whose connection has no verdict of this generation yet. */
   readonly first: ChainName;
+  /** Comes before, for what is not the first packet of its connection. */
   readonly established: ChainName;
-  /** Judges a packet whose connection has no verdict of this generation yet. `first` holds the same lines at its end. */
-  readonly fresh: ChainName;
   readonly discovery: ChainName;
   readonly ask: ChainName;
 }
@@ -58,19 +60,23 @@ const DISCOVERY: readonly number[] = [130, 131, 132, 133, 135, 136, 143];
  * anything.
  */
 export function isForkChain(name: string): boolean {
-  return [THROUGH, INTO].some(({ first, fresh, ask }) => name === first || name === fresh || name === ask);
+  return [THROUGH, INTO].some(({ first, ask }) => name === first || name === ask);
 }
 
 /**
- * The first rules of the kernel's own chains. They look for the verdict that a connection already has: its packets then
- * pay for two rules that do not match, and for no jump.
+ * The first rules of the kernel's own chains. Packets of a connection that has a verdict pay for two rules that do not
+ * match, and for no jump. A first packet is told by its state alone; when it comes to the second rule it has the mark.
  */
 export function hooks({ memory, judgeLocal }: SkeletonPlan): ReadonlyMap<HookPoint, readonly Rule[]> {
-  const unjudged: readonly Match[] = memory === "mark"
-    // A packet without a connection has no mark, not even another one: the first of these never matches it.
-    ? [{ kind: "mark", mark: "generation", not: true }, { kind: "tracked", state: "INVALID,UNTRACKED" }]
-    : [{ kind: "tracked", state: "! RELATED,ESTABLISHED" }];
-  const leading = ({ first }: Road) => unjudged.map((match) => rule([match], jump(first)));
+  const leading = ({ first, established }: Road): readonly Rule[] => {
+    if (memory === "tracking") return [rule([{ kind: "tracked", state: "! RELATED,ESTABLISHED" }], jump(first))];
+    return [
+      // Matches packets without a connection as well, which no rule about marks does. As long as nobody answers a
+      // connection stays NEW, but it is confirmed once its first packet has passed the node.
+      rule([{ kind: "tracked", state: "! RELATED,ESTABLISHED", status: "! CONFIRMED" }], jump(first)),
+      rule([{ kind: "mark", mark: "generation", not: true }], jump(established)),
+    ];
+  };
   return new Map<HookPoint, readonly Rule[]>([
     ["FORWARD", leading(THROUGH)],
     ...(judgeLocal ? [["INPUT", leading(INTO)] as const] : []),
@@ -86,6 +92,7 @@ export function skeleton(plan: SkeletonPlan): ReadonlyMap<ChainName, readonly Ru
     ...roadChains(THROUGH, plan, []),
     ...(plan.judgeLocal ? roadChains(INTO, plan, [rule([{ kind: "loopback" }], RETURN)]) : []),
     [DROP_CHAIN, dropping(plan)],
+    [STATE_CHAIN, [rule([{ kind: "state" }], RETURN)]],
   ]);
 }
 
@@ -114,11 +121,12 @@ function roadChains(way: Road, plan: SkeletonPlan, before: readonly Rule[]): rea
     ...(plan.audited.has("Ingress") ? destinations.map((to) => rule(to, jump(AUDIT_INGRESS_CHAIN))) : []),
     ...(plan.memory === "mark" ? marking(plan.nets, sources, destinations) : []),
   ];
-  const fresh = judging(way, plan, ask);
+  const judged = judging(way, plan, ask);
+  const chains: readonly Chain[] = plan.memory === "mark"
+    ? [[way.first, [...before, ...judged]], [way.established, [...before, ...established(way)]]]
+    : [[way.first, [...before, ...midstream(plan, [...sources, ...destinations]), ...judged]]];
   return [
-    [way.first, [...before, ...remembered(way, plan, [...sources, ...destinations]), ...fresh, STATE]],
-    ...(plan.memory === "mark" ? [[way.established, established(way)] as const] : []),
-    [way.fresh, fresh],
+    ...chains,
     ...(plan.family === "ipv6" ? discovering(way, ask) : []),
   ];
 }
@@ -136,25 +144,23 @@ function marking(
   return [...sources, ...destinations].map((side) => rule(side, mark("generation")));
 }
 
-/** Reached by nobody who would notice: it only says for which state the chain was written. */
-const STATE: Rule = rule([{ kind: "state" }], RETURN);
-
-/** What is not the first packet of its connection, and yet has no verdict. */
-function remembered(way: Road, { memory, cut }: SkeletonPlan, sides: readonly (readonly Match[])[]): readonly Rule[] {
-  if (memory === "mark") return [rule([{ kind: "tracked", state: "! NEW" }], goto(way.established))];
-  // A connection is cut by deleting its entry. Its next packet must not make a new one, from the server's side above
-  // all, which may be allowed to open connections of its own.
-  const midstream: readonly Match[] = [{ kind: "midstream" }, { kind: "tracked", state: "NEW" }];
-  return cut ? sides.map((side) => rule([...side, ...midstream], DROP)) : [];
+/**
+ * Where no mark remembers, a connection is cut by deleting its entry. Its next packet must not make a new one, from the
+ * server's side above all, which may be allowed to open connections of its own.
+ */
+function midstream({ cut }: SkeletonPlan, sides: readonly (readonly Match[])[]): readonly Rule[] {
+  const late: readonly Match[] = [{ kind: "midstream" }, { kind: "tracked", state: "NEW" }];
+  return cut ? sides.map((side) => rule([...side, ...late], DROP)) : [];
 }
 
+/** What is not the first packet of its connection, and yet has no verdict. */
 function established(way: Road): readonly Rule[] {
   return [
     // Before the cut: an ICMP error carries the mark of the connection that it is about.
     rule([{ kind: "tracked", state: "RELATED" }], RETURN),
     rule([{ kind: "mark", mark: "denied" }, REPLY], DROP),
     rule([{ kind: "tracked", state: "ESTABLISHED", direction: "REPLY" }], RETURN),
-    rule([], goto(way.fresh)),
+    rule([], goto(way.first)),
   ];
 }
 
@@ -171,5 +177,5 @@ function discovering(way: Road, ask: readonly Rule[]): readonly Chain[] {
 
 function road(first: ChainName, prefix: string): Road {
   const chain = (name: string): ChainName => `${prefix}${name}` as ChainName;
-  return { first, established: chain("EST"), fresh: chain("NEW"), discovery: chain("ND"), ask: chain("ASK") };
+  return { first, established: chain("EST"), discovery: chain("ND"), ask: chain("ASK") };
 }

@@ -3,6 +3,7 @@ import { FAMILIES } from "../layout/family.ts";
 import type { Flow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
 import { parseFlows } from "./conntrack-parser.ts";
+import { iptablesProgram, RESTORE } from "./iptables.ts";
 import { foreignMarkBits } from "./mark-bits.ts";
 import type { Backend, MemberView, Netfilter } from "./netfilter.ts";
 import { NetfilterError } from "./netfilter.ts";
@@ -17,8 +18,6 @@ const NFT: Tool = { program: "nft", missing: "NftMissing" };
 /** Connections end all the time; one that ends under the hand of conntrack makes it give up. */
 const MOST_TRIES = 20;
 const BACKENDS: readonly Backend[] = ["nft", "legacy"];
-/** iptables waits this long for the lock of others: kube-proxy holds it for up to seconds on a large cluster. */
-const LOCK_SECONDS = "5";
 
 /** The kernel by its own tools, one process a request, in the network namespace of this process. */
 export class CommandNetfilter implements Netfilter {
@@ -75,7 +74,7 @@ export class CommandNetfilter implements Netfilter {
   }
 
   async restoreRules(family: Family, text: string, signal: AbortSignal): Promise<void> {
-    await runTool(this.#iptables(family, "restore", this.backend), ["--noflush", "-w", LOCK_SECONDS], text, signal);
+    await runTool(this.#iptables(family, "restore", this.backend), RESTORE, text, signal);
   }
 
   async foreignMarkBits(signal: AbortSignal): Promise<number> {
@@ -135,8 +134,7 @@ export class CommandNetfilter implements Netfilter {
   }
 
   #iptables(family: Family, verb: "save" | "restore", backend: Backend): Tool {
-    const tables = family === "ipv4" ? "iptables" : "ip6tables";
-    return { program: `${tables}-${backend}-${verb}`, missing: "IptablesMissing" };
+    return { program: iptablesProgram(family, backend, verb), missing: "IptablesMissing" };
   }
 }
 

@@ -21,11 +21,8 @@ function parseFlow(line: string): Flow | undefined {
     return [...line.matchAll(new RegExp(`(?:^| )${name}=(\\S+)`, "g"))].map(([, value = ""]) => value);
   };
   const [source, server] = fields("src").map(canonicalAddress);
-  const [destination] = fields("dst").map(canonicalAddress);
-  if (protocol === undefined || source === undefined || server === undefined || destination === undefined) {
-    return undefined;
-  }
-  const [sourcePort = 0, serverPort = 0] = fields("sport").map(Number);
-  const [destinationPort = 0] = fields("dport").map(Number);
-  return { protocol, source, destination, sourcePort, destinationPort, server, serverPort };
+  if (protocol === undefined || source === undefined || server === undefined) return undefined;
+  // Of the replies: behind destination NAT the client wrote another one.
+  const [, serverPort = 0] = fields("sport").map(Number);
+  return { protocol, source, server, serverPort };
 }

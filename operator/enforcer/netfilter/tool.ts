@@ -4,7 +4,7 @@ import { text } from "node:stream/consumers";
 import { NetfilterError } from "./netfilter.ts";
 
 /** Kernel tools answer in milliseconds; one that waits longer hangs, or somebody holds a lock for ever. */
-const TIMEOUT_MS = 30_000;
+const TIMEOUT_MS = 20_000;
 
 /** A program of the iptables, ipset or conntrack packages. */
 export interface Tool {

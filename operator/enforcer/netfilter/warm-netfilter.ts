@@ -2,6 +2,7 @@ import type { Family } from "../layout/family.ts";
 import type { Flow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
 import { Channel, ChannelBroken } from "./channel.ts";
+import { iptablesProgram, RESTORE } from "./iptables.ts";
 import type { Backend, MemberView, Netfilter } from "./netfilter.ts";
 import { NetfilterError } from "./netfilter.ts";
 
@@ -10,7 +11,6 @@ const MOST_LINES = 200;
 /** ipset reads its input in pieces of so many characters, and answers each. */
 const LONGEST_LINE = 1_000;
 const PROMPT = "ipset> ";
-const LOCK_SECONDS = "5";
 
 /**
  * The kernel by tools that are kept running, for changes: each takes a fraction of a millisecond instead of the
@@ -27,10 +27,10 @@ export class WarmNetfilter implements Netfilter {
     // One pipe for both outputs: which line an error belongs to is told by the prompts around it. Unbuffered, since
     // output to a pipe would otherwise wait for more.
     this.#sets = new Channel(["sh", "-c", "exec stdbuf -o0 ipset -exist - 2>&1"]);
-    const restore = (tables: string): Channel => {
-      return new Channel(["stdbuf", "-o0", `${tables}-${cold.backend}-restore`, "--noflush", "-v", "-w", LOCK_SECONDS]);
+    const restore = (family: Family): Channel => {
+      return new Channel(["stdbuf", "-o0", iptablesProgram(family, cold.backend, "restore"), ...RESTORE, "-v"]);
     };
-    this.#rules = { ipv4: restore("iptables"), ipv6: restore("ip6tables") };
+    this.#rules = { ipv4: restore("ipv4"), ipv6: restore("ipv6") };
   }
 
   get backend(): Backend {

@@ -70,9 +70,9 @@ function podOf({ pods }: NodeState, address: string): LocalPod | undefined {
 }
 
 /** Logged before any source translation, behind that of the destination. */
-function flowOf({ protocol, source, sourcePort = 0, destination, port = 0 }: LoggedPacket): Flow | undefined {
+function flowOf({ protocol, source, destination, port = 0 }: LoggedPacket): Flow | undefined {
   if (!isJudged(protocol)) return undefined;
-  return { protocol, source, destination, sourcePort, destinationPort: port, server: destination, serverPort: port };
+  return { protocol, source, server: destination, serverPort: port };
 }
 
 function isJudged(protocol: string): protocol is Protocol | "ICMP" {

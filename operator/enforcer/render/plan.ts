@@ -1,5 +1,5 @@
 import type { HookPoint, Ruleset } from "../layout/ruleset.ts";
-import { FORWARD_CHAIN, isForkChain } from "../layout/skeleton.ts";
+import { FORWARD_CHAIN, isForkChain, STATE_CHAIN } from "../layout/skeleton.ts";
 import type { KernelSet, KernelState } from "./kernel-state.ts";
 import type { Marks } from "./marks.ts";
 import { fieldValue } from "./marks.ts";
@@ -131,8 +131,7 @@ export function kernelMarks({ chains, hooks }: Pick<KernelState, "chains" | "hoo
 
 /** The state that the kernel's rules name, if any. */
 export function writtenFor(chains: KernelState["chains"]): string | undefined {
-  const lines = chains.get(FORWARD_CHAIN) ?? [];
-  return lines.findLast((line) => line.includes(" --comment "))?.match(/ --comment (\S+) /)?.[1];
+  return chains.get(STATE_CHAIN)?.[0]?.match(/ --comment (\S+) /)?.[1];
 }
 
 const MARK = / --(?:set-x)?mark (0x[0-9a-f]+)\/(0x[0-9a-f]+)(?: |$)/;

@@ -79,9 +79,17 @@ function limitText(perSecond: number): string {
   return `-m limit --limit ${perSecond}/sec${perSecond === USUAL_BURST ? "" : ` --limit-burst ${perSecond}`}`;
 }
 
-function trackedText({ state, direction }: Extract<Match, { kind: "tracked" }>): readonly string[] {
-  const states = state === undefined ? [] : [state.replace(/^(! )?/, "$1--ctstate ")];
-  return direction === undefined ? states : [...states, `--ctdir ${direction}`];
+function trackedText({ state, status, direction }: Extract<Match, { kind: "tracked" }>): readonly string[] {
+  return [
+    ...(state === undefined ? [] : [negatable("--ctstate", state)]),
+    ...(status === undefined ? [] : [negatable("--ctstatus", status)]),
+    ...(direction === undefined ? [] : [`--ctdir ${direction}`]),
+  ];
+}
+
+/** iptables writes the negation before the option. */
+function negatable(option: string, value: string): string {
+  return value.startsWith("! ") ? `! ${option} ${value.slice(2)}` : `${option} ${value}`;
 }
 
 function targetText(target: Target, marks: Marks): string {

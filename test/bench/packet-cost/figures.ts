@@ -17,7 +17,9 @@ export interface Figure {
 }
 
 /** Bursts of a node in one round. */
-const BURSTS_PER_ROUND = 11;
+const BURSTS_PER_ROUND = 100;
+/** The share of a round's bursts that are taken for undisturbed. */
+const CALM = 0.05;
 
 /** Bursts that the sender has to make. */
 export function burstsOf(rounds: number): number {
@@ -49,10 +51,10 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** What else the machine does makes a burst longer, never shorter: a quarter of them is taken for undisturbed. */
+/** What else the machine does makes a burst longer, never shorter. */
 function calmRounds(bursts: readonly number[]): readonly number[] {
   const rounds = Array.from({ length: bursts.length / BURSTS_PER_ROUND }, (_, round) => round * BURSTS_PER_ROUND);
-  return rounds.map((first) => quantile(bursts.slice(first, first + BURSTS_PER_ROUND), 0.25));
+  return rounds.map((first) => quantile(bursts.slice(first, first + BURSTS_PER_ROUND), CALM));
 }
 
 function quantile(values: readonly number[], share: number): number {

@@ -65,7 +65,8 @@ function policyRules(chain: string, port: number, lookup: string): readonly stri
   ];
 }
 
-function setText(name: string, { peers }: Policy): string {
+/** Input of `ipset restore` that makes a set of a policy's peers. */
+export function setText(name: string, { peers }: Policy): string {
   return [`create ${name} hash:ip family inet\n`, ...peers.map((peer) => `add ${name} ${peer}\n`)].join("");
 }
 

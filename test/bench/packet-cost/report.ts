@@ -2,7 +2,8 @@ import type { Backend } from "../../../operator/enforcer/netfilter/netfilter.ts"
 import type { Size } from "./cluster.ts";
 import { absolute, difference, median, unrest } from "./figures.ts";
 import type { Figure, Kind, Times } from "./figures.ts";
-import type { Variant } from "./trial.ts";
+import type { Price } from "./rule-prices.ts";
+import type { Variant } from "./rulesets.ts";
 
 /** Most that a packet may cost over the baseline, in ns. */
 const TARGETS: Readonly<Record<Backend, Readonly<Record<Kind, number>>>> = {
@@ -33,7 +34,7 @@ export class Report {
     const [floor, baseline] = [times.get("floor"), times.get("baseline")];
     if (floor === undefined || baseline === undefined) throw new Error("there is nothing to compare with");
     const busy = unrest(baseline) > MOST_UNREST;
-    for (const variant of ["tierwall", "plain"] as const) {
+    for (const variant of ["tierwall", "least", "plain"] as const) {
       const own = times.get(variant);
       if (own === undefined) continue;
       const figures = KINDS.map((kind): [Kind, Figure] => [kind, difference(own, baseline, kind)]);
@@ -56,7 +57,7 @@ export class Report {
 
   #row(backend: Backend, ruleset: string, size: Size, figures: readonly [Kind, Figure][], busy: boolean): void {
     const cells = figures.map(([kind, figure]) => {
-      const sign = busy ? "?" : figure.median > TARGETS[backend][kind] ? "!" : " ";
+      const sign = busy ? "?" : ruleset === "tierwall" && figure.median > TARGETS[backend][kind] ? "!" : " ";
       return `${figureText(figure)}${sign}`.padStart(WIDTH);
     });
     const counts = [String(size.pods).padStart(4), String(size.policies).padStart(8), String(size.perPod).padStart(5)];
@@ -78,6 +79,14 @@ export class Report {
     const range = `${Math.min(...medians).toFixed(0)} to ${Math.max(...medians).toFixed(0)} ns`;
     const outcome = missed === 0 ? "met at every size" : `MISSED at ${missed} of ${medians.length} sizes`;
     return `  ${TITLES[kind].padEnd(12)} Tierwall adds ${range}, target ${target}: ${outcome}`;
+  }
+}
+
+/** What single rules cost, line by line. */
+export function printPrices(print: (line: string) => void, backend: Backend, prices: readonly Price[]): void {
+  print(`${backend}: ns of one rule, the first of its kind on a packet's way and each further one`);
+  for (const { name, first, further } of prices) {
+    print(`  ${name.padEnd(20)}${first.toFixed(0).padStart(5)}${further.toFixed(0).padStart(5)}`);
   }
 }
 

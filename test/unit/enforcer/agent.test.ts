@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
+import type { Clock } from "../../../operator/enforcer/clock.ts";
 import { SYSTEM_CLOCK } from "../../../operator/enforcer/clock.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { guarded, inForce, Stage } from "./agent-stage.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
 
 const JUMPS = [
-  "-m connmark ! --mark 0x10000/0xffff0000 -j TW-FWD",
-  "-m conntrack --ctstate INVALID,UNTRACKED -j TW-FWD",
+  "-m conntrack ! --ctstate RELATED,ESTABLISHED ! --ctstatus CONFIRMED -j TW-FWD",
+  "-m connmark ! --mark 0x10000/0xffff0000 -j TW-EST",
 ];
 
 describe("Agent", () => {
@@ -16,7 +17,7 @@ describe("Agent", () => {
     await using stage = new Stage(kernel);
     await SYSTEM_CLOCK.sleep(50, new AbortController().signal);
     const { chains, hooks } = await kernel.read("ipv4");
-    assert.deepEqual([...chains.keys()].toSorted(), ["TW-DROP", "TW-E", "TW-EST", "TW-FWD", "TW-I", "TW-NEW"]);
+    assert.deepEqual([...chains.keys()].toSorted(), ["TW-DROP", "TW-E", "TW-EST", "TW-FWD", "TW-I", "TW-STATE"]);
     assert.deepEqual(hooks.get("FORWARD"), { lines: JUMPS, first: true });
     assert.deepEqual([...(await kernel.read("ipv6")).hooks], [...hooks]);
     assert.equal(stage.reports.length, 0);
@@ -51,6 +52,40 @@ describe("Agent", () => {
     assert.deepEqual(failed.failure, { reason: "ApplyFailed", message: "line 3 failed" });
     assert.equal(failed.state, before);
     await stage.report(inForce(after));
+  });
+
+  it("says that its tools take long while they do, and what is in force once they have answered", async () => {
+    const kernel = new FakeNetfilter();
+    await using stage = new Stage(kernel, { stalledAfterMs: 10 });
+    const answered = Promise.withResolvers<void>();
+    const restore = kernel.restoreRules.bind(kernel);
+    kernel.restoreRules = async (family, text) => {
+      await answered.promise;
+      await restore(family, text);
+    };
+    const state = guarded(["10.2.0.1"]);
+    stage.agent.receive(state);
+    const { failure } = await stage.report((report) => report.failure !== undefined);
+    assert.equal(failure?.reason, "ApplyStalled");
+    assert.match(failure.message, /takes longer than 0\.01 s, and is still waited for/);
+    answered.resolve();
+    await stage.report(inForce(state));
+  });
+
+  it("tries a new state at once, however long it was to wait after a failure", async () => {
+    const kernel = new FakeNetfilter();
+    // Whoever waits is only woken.
+    const clock: Clock = { ...SYSTEM_CLOCK, sleep: (_ms, signal) => SYSTEM_CLOCK.sleep(60_000, signal) };
+    await using stage = new Stage(kernel, { clock });
+    const before = guarded(["10.2.0.1"]);
+    stage.agent.receive(before);
+    await stage.report(inForce(before));
+    kernel.failures.push(new NetfilterError("ApplyFailed", "line 3 failed"));
+    stage.agent.receive(guarded(["10.2.0.1", "10.2.0.3"]));
+    await stage.report(({ failure }) => failure !== undefined);
+    const state = guarded(["10.2.0.2"]);
+    stage.agent.receive(state);
+    await stage.report(inForce(state));
   });
 
   it("says that a tool is missing before any state has come, and confirms nothing", async () => {
@@ -88,7 +123,7 @@ describe("Agent", () => {
     stage.reports.length = 0;
     stage.agent.configure({ ...DEFAULT_ENFORCER_SETTINGS, nodeTraffic: "Enforce", podCIDRs: [] });
     await stage.report(inForce(state));
-    assert.match((await kernel.read("ipv4")).hooks.get("INPUT")?.lines.join() ?? "", / -j TW-LOC,.* -j TW-LOC$/);
+    assert.match((await kernel.read("ipv4")).hooks.get("INPUT")?.lines.join() ?? "", / -j TW-LOC,.* -j TW-LEST$/);
     stage.reports.length = 0;
     stage.agent.configure({ ...DEFAULT_ENFORCER_SETTINGS, podCIDRs: [] });
     await stage.report(inForce(state));

@@ -83,7 +83,7 @@ describe("plan", () => {
   it("writes a new class beside the old one, moves the leaves whole, sweeps the old class last", () => {
     const steps = plan(kernelWith(guarded(["10.2.0.1"])), guarded(["10.2.0.1"], [HTTP, DNS]), OLD, NEW);
     const declared = [...steps.rules.matchAll(/^:(TW-\S+)/gm)].map(([, name]) => name?.replace(/[0-9a-f]{16}$/, ""));
-    assert.deepEqual(declared, ["TW-CI", "TW-FWD", "TW-I-", "TW-NEW"]);
+    assert.deepEqual(declared, ["TW-CI", "TW-FWD", "TW-I-", "TW-STATE"]);
     assert.match(steps.sweepChains, /^\*filter\n-F (TW-CI[0-9a-f]{16})\n-X \1\nCOMMIT\n$/);
     assert.ok(steps.applied.chains.size > steps.unchained.chains.size);
   });
@@ -95,11 +95,11 @@ describe("plan", () => {
   });
 
   const jumps = [
-    "-m connmark ! --mark 0x10000/0xffff0000 -j TW-FWD",
-    "-m conntrack --ctstate INVALID,UNTRACKED -j TW-FWD",
+    "-m conntrack ! --ctstate RELATED,ESTABLISHED ! --ctstatus CONFIRMED -j TW-FWD",
+    "-m connmark ! --mark 0x10000/0xffff0000 -j TW-EST",
   ];
   const older = "-j TW-FWD";
-  const earlier = "-m connmark ! --mark 0x70000/0xffff0000 -j TW-FWD";
+  const earlier = "-m connmark ! --mark 0x70000/0xffff0000 -j TW-EST";
   const takenOut = (lines: readonly string[]) => lines.map((line) => `-D FORWARD ${line}`);
   const putIn = jumps.map((line, index) => `-I FORWARD ${index + 1} ${line}`);
   const hooks: readonly (readonly [string, Hook, readonly string[]])[] = [
@@ -108,7 +108,7 @@ describe("plan", () => {
     ["half there", { lines: jumps.slice(1), first: true }, [...takenOut(jumps.slice(1)), ...putIn]],
     ["twice", { lines: [...jumps, ...jumps], first: true }, [...takenOut([...jumps, ...jumps]), ...putIn]],
     ["another", { lines: [older], first: true }, [`-D FORWARD ${older}`, ...putIn]],
-    ["an older one", { lines: [earlier, ...jumps.slice(1)], first: true }, [`-D FORWARD ${earlier}`, ...putIn.slice(0, 1)]],
+    ["an older one", { lines: [...jumps.slice(0, 1), earlier], first: true }, [`-D FORWARD ${earlier}`, ...putIn.slice(1)]],
   ];
   for (const [name, hook, lines] of hooks) {
     it(`puts the jump first in FORWARD when it is ${name}`, () => {
@@ -139,8 +139,8 @@ describe("skeletonText", () => {
 
   it("makes the chains that every packet passes, and the jump", () => {
     const text = skeletonText(EMPTY_KERNEL, empty, OLD);
-    assert.deepEqual(text.match(/^:TW-\S+/gm), [":TW-DROP", ":TW-E", ":TW-EST", ":TW-FWD", ":TW-I", ":TW-NEW"]);
-    assert.match(text, /^-I FORWARD 1 -m connmark ! --mark 0x10000\/0xffff0000 -j TW-FWD$/m);
+    assert.deepEqual(text.match(/^:TW-\S+/gm), [":TW-DROP", ":TW-E", ":TW-EST", ":TW-FWD", ":TW-I", ":TW-STATE"]);
+    assert.match(text, /^-I FORWARD 2 -m connmark ! --mark 0x10000\/0xffff0000 -j TW-EST$/m);
   });
 
   it("leaves alone what an earlier run left", () => {

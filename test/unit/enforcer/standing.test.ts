@@ -3,14 +3,15 @@ import { layout } from "../../../operator/enforcer/layout/layout.ts";
 import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
 import { EMPTY_KERNEL } from "../../../operator/enforcer/render/kernel-state.ts";
 import { plan } from "../../../operator/enforcer/render/plan.ts";
-import { UNNAMED } from "../../../operator/enforcer/render/state-name.ts";
+import { StateNames, UNNAMED } from "../../../operator/enforcer/render/state-name.ts";
 import type { Stand, Standing } from "../../../operator/enforcer/standing.ts";
-import { standingOf, stateName } from "../../../operator/enforcer/standing.ts";
+import { standingOf } from "../../../operator/enforcer/standing.ts";
 import { EMPTY_STATE } from "../../../operator/enforcer/node-state.ts";
 import { guarded } from "./agent-stage.ts";
 
 const COPY = guarded(["10.2.0.1"]);
-const NAME = stateName(COPY, "ipv4", DEFAULT_OPTIONS);
+const nameOf = (state: typeof COPY) => new StateNames().nameOf(layout(state, "ipv4", DEFAULT_OPTIONS));
+const NAME = nameOf(COPY);
 
 /** The chains of a state in a kernel that calls it so. */
 function chainsOf(state: typeof COPY, name: string | undefined) {
@@ -44,8 +45,8 @@ describe("what a kernel holds beside a disk copy", () => {
   }
 
   it("is told apart by rules and by members", () => {
-    const names = [["10.2.0.1"], ["10.2.0.2"], []].map((peers) => stateName(guarded(peers), "ipv4", DEFAULT_OPTIONS));
+    const names = [["10.2.0.1"], ["10.2.0.2"], []].map((peers) => nameOf(guarded(peers)));
     assert.equal(new Set(names).size, 3);
-    assert.equal(stateName(guarded(["10.2.0.1"]), "ipv4", DEFAULT_OPTIONS), NAME);
+    assert.equal(nameOf(guarded(["10.2.0.1"])), NAME);
   });
 });
