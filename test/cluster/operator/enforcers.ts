@@ -32,14 +32,15 @@ export function enforcerObjects(node: string): readonly Manifest[] {
   ];
 }
 
-/** Writes its SegmentNode as the enforcer on `node` does, which holds `state`. */
+/** Writes its SegmentNode as the enforcer on `node` does, which holds `state`, with what has failed since. */
 export async function report(
   installation: Installation, node: string, standing: NodeReport["standing"], state?: NodeState,
+  failure?: NodeReport["failure"],
 ): Promise<void> {
   const { url, directory } = installation.plane;
   const tokenFile = await token(installation, node);
   const writer = new SegmentNodeWriter({ server: url, caFile: join(directory, "ca.crt"), tokenFile }, node);
-  const status = segmentNodeStatus({ ...NOTHING, standing, state }, undefined, "test", "2026-01-01T00:00:00Z");
+  const status = segmentNodeStatus({ ...NOTHING, standing, state, failure }, undefined, "test", "2026-01-01T00:00:00Z");
   await writer.write(status, AbortSignal.timeout(10_000)).finally(() => writer.close());
 }
 
