@@ -1,6 +1,6 @@
-// `npm test`: the quick suite; then the long ones, two at a time, those with continuous probes last: they have the machine
-// to themselves by then. What sends and answers probes goes before all else (test/lab/priority.ts). One line at the end
-// sums them up.
+// `npm test`: the quick suite; then the long ones in two lanes, those with continuous probes one after the other and last,
+// when the other lane is nearly through. What sends and answers probes goes before all else (test/lab/priority.ts). One
+// line at the end sums them up.
 import { spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 
@@ -24,12 +24,12 @@ const VERDICTS = ["matrix", "differential", "odd-packets", "recipes"].map((name)
 const OTHERS = [
   "test/packets/**/*.test.ts", ...[...FAULTS, ...SEGMENTS, ...VERDICTS].flatMap((files) => ["--ignore", files]),
 ];
-const LONG: readonly Suite[] = [
+const API: readonly Suite[] = [
   { name: "cluster", what: "against a real API server", args: ["--config", "test/cluster/.mocharc.json"] },
+];
+const NODES: readonly Suite[] = [
   { name: "verdicts", what: "what becomes of packets, case by case", args: [...PACKETS, ...VERDICTS] },
   { name: "nodes", what: "an enforcer's life on real nodes", args: [...PACKETS, ...OTHERS] },
-];
-const PROBED: readonly Suite[] = [
   { name: "segments", what: "what is done to segments under continuous probes", args: [...PACKETS, ...SEGMENTS] },
   { name: "faults", what: "what is done to nodes under continuous probes", args: [...PACKETS, ...FAULTS] },
 ];
@@ -87,15 +87,14 @@ class SuiteRun {
   }
 }
 
-/** Plays suites, so many at a time, and tells now and then how far they are. */
-async function play(suites: readonly Suite[], atATime: number): Promise<readonly Count[]> {
+/** Plays lanes of suites side by side, and tells now and then how far they are. */
+async function play(...lanes: readonly (readonly Suite[])[]): Promise<readonly Count[]> {
   const runs: SuiteRun[] = [];
   const ticker = setInterval(() => {
     process.stdout.write(`${sinceStart()} s: ${runs.flatMap(({ progress }) => progress ?? []).join(", ")}\n`);
   }, PROGRESS_MS);
-  const waiting = suites.values();
-  await Promise.all(Array.from({ length: atATime }, async () => {
-    for (const suite of waiting) {
+  await Promise.all(lanes.map(async (suites) => {
+    for (const suite of suites) {
       const run = new SuiteRun(suite);
       runs.push(run);
       await run.count;
@@ -109,7 +108,7 @@ const started = performance.now();
 const sinceStart = (): number => Math.round((performance.now() - started) / 1000);
 const counts = [await new SuiteRun(QUICK).count];
 // What is broken in the small need not be looked at in the large.
-if (counts.every(({ broken }) => !broken)) counts.push(...await play(LONG, 2), ...await play(PROBED, 1));
+if (counts.every(({ broken }) => !broken)) counts.push(...await play(API, NODES));
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0);
 process.stdout.write(`\nall suites: ${sinceStart()} s\n`);
 const [passed, failed] = [sum((count) => count.passed), sum((count) => count.failed)];
