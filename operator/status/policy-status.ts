@@ -114,10 +114,10 @@ function judgeApplied(outcome: Outcome, mode: Mode): ConditionDraft {
   const matched = count(namespaces.matched, "namespace", "namespaces");
   if (placed) return draft(type, "True", "Applied", `${count(networkPolicies, "policy", "policies")} in ${matched}`);
   if (suspended) {
-    const text = `Suspended: ${namespaces.applied} of ${matched} have what would be written, and nothing is written`;
+    const text = `Suspended: what would be written is in ${namespaces.applied} of ${matched}, and nothing is written`;
     return draft(type, "False", "Suspended", text);
   }
-  return draft(type, "False", "Progressing", `${namespaces.applied} of ${matched} have their NetworkPolicies`);
+  return draft(type, "False", "Progressing", `NetworkPolicies are in place in ${namespaces.applied} of ${matched}`);
 }
 
 /** In mode Audit there is to be none. */
@@ -155,7 +155,7 @@ function judgeConfirmed(outcome: Outcome, enforcement: Enforcement): ConditionDr
   const unreachable = nodes.unreachable > 0 ? `; ${count(nodes.unreachable, "node", "nodes")} unreachable` : "";
   return enforced
     ? draft(type, "True", "Enforced", `Enforced on ${nodes.enforced} of ${desired}${unreachable}`)
-    : draft(type, "False", "WaitingForNodes", `${nodes.enforced} of ${desired} have confirmed${unreachable}`);
+    : draft(type, "False", "WaitingForNodes", `Confirmed by ${nodes.enforced} of ${desired}${unreachable}`);
 }
 
 function judgeReady(

@@ -83,7 +83,8 @@ class NodeWorker {
     const { state, failure } = report;
     this.#status = segmentNodeStatus(report, this.#status, "bed", SYSTEM_CLOCK.timestamp());
     this.#current = failure === undefined && state === this.#waiting?.state;
-    if (failure !== undefined) this.#waiting?.confirmed.reject(new Error(`${failure.reason}: ${failure.message}`));
+    // That it takes long is said, and is no end.
+    if (failure !== undefined && failure.reason !== "ApplyStalled") this.#waiting?.confirmed.reject(new Error(`${failure.reason}: ${failure.message}`));
     else if (state === this.#waiting?.state) this.#waiting?.confirmed.resolve();
   }
 }
