@@ -7,7 +7,7 @@ import { allowsFlow } from "./layout/flow-verdict.ts";
 import { Layout, layout } from "./layout/layout.ts";
 import type { LayoutOptions } from "./layout/options.ts";
 import type { Ruleset } from "./layout/ruleset.ts";
-import type { Netfilter } from "./netfilter/netfilter.ts";
+import type { MemberView, Netfilter } from "./netfilter/netfilter.ts";
 import { EMPTY_STATE, Owners, withoutMembers } from "./node-state.ts";
 import { chainsOf } from "./render/chain-lines.ts";
 import type { KernelState } from "./render/kernel-state.ts";
@@ -170,18 +170,21 @@ export class FamilyFirewall {
     return this.#plan.monotonic() - this.#cutAt >= this.#plan.leaversMs;
   }
 
+  /** Members of the sets, when they were last looked at. */
+  get members(): number {
+    return this.#checked.members;
+  }
+
   /** Looks at the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
-  async verify(state: NodeState, signal: AbortSignal): Promise<FamilyApplied> {
+  async verify(state: NodeState, view: MemberView, signal: AbortSignal): Promise<FamilyApplied> {
     // A kernel that cannot be read holds up no change: what it is known to hold stays known.
-    const outline = await this.#netfilter.outline(this.family, this.#checked.view, signal);
-    const known = this.#kernel === undefined ? undefined : this.#checked.stillGood(state, this.#layout, outline);
+    const look = { state, layout: this.#layout, view, outline: await this.#netfilter.outline(this.family, view, signal) };
+    const known = this.#kernel === undefined ? undefined : this.#checked.stillGood(look);
     if (known !== undefined) return known;
     const found = await this.#netfilter.read(this.family, signal);
     this.#kernel = undefined;
     const applied = await this.#apply(state, found, signal);
-    if (!applied.wrote && this.#isSettled) {
-      this.#checked.keep({ state, layout: this.#layout, outline, applied }, membersOf(found));
-    }
+    if (!applied.wrote && this.#isSettled) this.#checked.keep({ ...look, applied }, membersOf(found));
     return applied;
   }
 

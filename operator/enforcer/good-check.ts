@@ -3,29 +3,34 @@ import type { FamilyApplied } from "./family-firewall.ts";
 import type { Layout } from "./layout/layout.ts";
 import type { MemberView } from "./netfilter/netfilter.ts";
 
-/** To list so many members at each check costs less than to ask how many there are. */
+/** To list so many members at each check costs about as much as to ask how many there are. */
 const FEW_MEMBERS = 2_000;
 /** At the default period: a minute. */
-const MOST_LOOKS = 12;
+const LOOKS = 12;
+
+/** How checks look at sets. The kernel's tools list those of both families together. @param members of both */
+export function viewOf(members: number): MemberView {
+  return members <= FEW_MEMBERS ? "listed" : "counted";
+}
 
 /**
  * The last check of a family that found the kernel as it should be. As long as its outline stays the same, so does what
  * the check has found. An outline of large sets has the number of their members alone: one put in for another shows at
- * the next thorough look, which is the rarer the more members there are.
+ * the next thorough look.
  */
 export class GoodCheck {
-  #last: (Checked & { readonly view: MemberView }) | undefined;
+  #last: Checked | undefined;
   #looks = 0;
   #members = 0;
 
-  /** What the next outline is to hold of the members. */
-  get view(): MemberView {
-    return this.#members <= FEW_MEMBERS ? "listed" : "counted";
+  /** Of the family's sets, when they were last looked at. */
+  get members(): number {
+    return this.#members;
   }
 
-  /** @param members of all sets together */
+  /** @param members of the family's sets together */
   keep(checked: Checked, members: number): void {
-    this.#last = { ...checked, view: this.view };
+    this.#last = checked;
     this.#looks = 0;
     this.#members = members;
   }
@@ -35,18 +40,19 @@ export class GoodCheck {
   }
 
   /** What the last good check has found, if that still holds. */
-  stillGood(state: NodeState, layout: Layout, outline: string): FamilyApplied | undefined {
+  stillGood({ state, layout, view, outline }: Omit<Checked, "applied">): FamilyApplied | undefined {
     const last = this.#last;
-    if (last === undefined || last.state !== state || last.layout !== layout || last.outline !== outline) return undefined;
+    if (last === undefined || last.state !== state || last.layout !== layout || last.view !== view) return undefined;
+    if (last.outline !== outline) return undefined;
     this.#looks += 1;
-    const most = Math.min(MOST_LOOKS, Math.ceil(this.#members / FEW_MEMBERS));
-    return last.view === "listed" || this.#looks < most ? last.applied : undefined;
+    return view === "listed" || this.#members === 0 || this.#looks < LOOKS ? last.applied : undefined;
   }
 }
 
 interface Checked {
   readonly state: NodeState;
   readonly layout: Layout;
+  readonly view: MemberView;
   /** Of the kernel, taken before it was read. */
   readonly outline: string;
   readonly applied: FamilyApplied;

@@ -4,6 +4,7 @@ import type { Clock } from "./clock.ts";
 import { FamilyFirewall, hasFamily } from "./family-firewall.ts";
 import type { FamilyApplied, FamilyPlan } from "./family-firewall.ts";
 import type { Finding } from "./finding.ts";
+import { viewOf } from "./good-check.ts";
 import type { Host, HostFacts } from "./host.ts";
 import { UNKNOWN_HOST } from "./host.ts";
 import { auditSubjects } from "./layout/audits.ts";
@@ -178,7 +179,8 @@ export class NodeFirewall {
   async verify(state: NodeState, signal: AbortSignal): Promise<Applied> {
     await this.#giveWay(signal);
     await this.#look(state);
-    return await this.#each(state, (firewall) => firewall.verify(state, signal));
+    const view = viewOf(this.#families.reduce((sum, { members }) => sum + members, 0));
+    return await this.#each(state, (firewall) => firewall.verify(state, view, signal));
   }
 
   /** @throws NetfilterError */

@@ -14,15 +14,25 @@ import { runTool } from "./tool.ts";
 
 const IPSET: Tool = { program: "ipset", missing: "IpsetMissing" };
 const CONNTRACK: Tool = { program: "conntrack", missing: "ConntrackMissing" };
+const SHELL: Tool = { program: "sh", missing: "ApplyFailed" };
 const NFT: Tool = { program: "nft", missing: "NftMissing" };
 /** Connections end all the time; one that ends under the hand of conntrack makes it give up. */
 const MOST_TRIES = 20;
+/** Between what the tools of a survey print: no rule or set looks so. */
+const SEAM = "# and then";
 const BACKENDS: readonly Backend[] = ["nft", "legacy"];
+
+interface Look {
+  readonly rules: string;
+  readonly sets: string;
+}
 
 /** The kernel by its own tools, one process a request, in the network namespace of this process. */
 export class CommandNetfilter implements Netfilter {
   readonly backend: Backend;
   readonly #asked = new Map<string, Promise<string>>();
+  /** Both families can be looked at together: a node may lack one of them. */
+  #surveys = true;
 
   constructor(backend: Backend) {
     this.backend = backend;
@@ -34,9 +44,32 @@ export class CommandNetfilter implements Netfilter {
   }
 
   async outline(family: Family, members: MemberView, signal: AbortSignal): Promise<string> {
-    const ask = members === "listed" ? ["save"] : ["list", "-t"];
-    const [rules, sets] = await Promise.all([this.#saveRules(family, signal), this.#askSets(ask, signal)]);
+    const { rules, sets } = await this.#look(family, members === "listed" ? ["save"] : ["list", "-t"], signal);
     return `${outlineOfRules(rules)}\n${members === "listed" ? sets : outlineOfSets(sets)}`;
+  }
+
+  async #look(family: Family, ask: readonly string[], signal: AbortSignal): Promise<Look> {
+    if (this.#surveys) {
+      try {
+        const { ipv4, ipv6, sets } = await this.#survey(ask, signal);
+        return { rules: family === "ipv4" ? ipv4 : ipv6, sets };
+      } catch (error) {
+        if (!(error instanceof NetfilterError) || signal.aborted) throw error;
+      }
+    }
+    // By itself each says what is wrong; where nothing is, it was the other family.
+    const [rules, sets] = await Promise.all([this.#saveRules(family, signal), this.#askSets(ask, signal)]);
+    this.#surveys = false;
+    return { rules, sets };
+  }
+
+  /** What checks of both families look at, from one process: to start one costs more than what it does. */
+  async #survey(ask: readonly string[], signal: AbortSignal): Promise<Readonly<Record<Family | "sets", string>>> {
+    const saves = FAMILIES.map((family) => `${this.#iptables(family, "save", this.backend).program} -t filter`);
+    const script = [...saves, `ipset ${ask.join(" ")}`].join(` && echo "${SEAM}" && `);
+    const printed = await this.#once(script, async () => (await runTool(SHELL, ["-c", script], "", signal)).stdout);
+    const [ipv4 = "", ipv6 = "", sets = ""] = printed.split(`${SEAM}\n`);
+    return { ipv4, ipv6, sets };
   }
 
   async #saveRules(family: Family, signal: AbortSignal): Promise<string> {
@@ -49,10 +82,14 @@ export class CommandNetfilter implements Netfilter {
     return stdout;
   }
 
-  /** The sets of both families come together: who asks in the same moment gets the same answer. */
+  /** The sets of both families come together. */
   #askSets(ask: readonly string[], signal: AbortSignal): Promise<string> {
-    const key = ask.join(" ");
-    const asked = this.#asked.get(key) ?? runTool(IPSET, ask, "", signal).catch(noSets).then(({ stdout }) => stdout);
+    return this.#once(ask.join(" "), () => runTool(IPSET, ask, "", signal).catch(noSets).then(({ stdout }) => stdout));
+  }
+
+  /** Who asks in the same moment gets the same answer. */
+  #once(key: string, ask: () => Promise<string>): Promise<string> {
+    const asked = this.#asked.get(key) ?? ask();
     this.#asked.set(key, asked);
     queueMicrotask(() => this.#asked.delete(key));
     return asked;

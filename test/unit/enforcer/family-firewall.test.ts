@@ -113,10 +113,10 @@ describe("FamilyFirewall", () => {
     const state = guarded(["10.2.0.1"]);
     await firewall.apply(state, signal);
     const before = await mark(kernel);
-    assert.equal((await firewall.verify(state, signal)).wrote, false);
+    assert.equal((await firewall.verify(state, "listed", signal)).wrote, false);
     assert.equal(await mark(kernel), before);
     await kernel.restoreRules("ipv4", "*filter\n-F FORWARD\nCOMMIT\n");
-    assert.equal((await firewall.verify(state, signal)).wrote, true);
+    assert.equal((await firewall.verify(state, "listed", signal)).wrote, true);
     assert.notEqual(await mark(kernel), before);
   });
 
@@ -215,8 +215,8 @@ describe("FamilyFirewall", () => {
       await firewall.apply(state, signal);
       for (let round = 0; round < 3; round += 1) await firewall.sweep(signal);
       const { length } = kernel.written;
-      const first = await firewall.verify(state, signal);
-      assert.deepEqual(await firewall.verify(state, signal), first);
+      const first = await firewall.verify(state, "listed", signal);
+      assert.deepEqual(await firewall.verify(state, "listed", signal), first);
       assert.deepEqual([first.wrote, kernel.written.length], [false, length]);
     });
 
@@ -226,9 +226,9 @@ describe("FamilyFirewall", () => {
       const state = guarded(["10.2.0.1"]);
       await firewall.apply(state, signal);
       for (let round = 0; round < 3; round += 1) await firewall.sweep(signal);
-      await firewall.verify(state, signal);
+      await firewall.verify(state, "listed", signal);
       await kernel.restoreRules("ipv4", "*filter\n-F TW-I\nCOMMIT\n");
-      assert.equal((await firewall.verify(state, signal)).wrote, true);
+      assert.equal((await firewall.verify(state, "listed", signal)).wrote, true);
       assert.notEqual((await kernel.read("ipv4")).chains.get("TW-I")?.length, 0);
     });
 
@@ -238,7 +238,7 @@ describe("FamilyFirewall", () => {
       await firewall.apply(guarded(["10.2.0.1"]), signal);
       const read = kernel.read.bind(kernel);
       kernel.read = () => Promise.reject(new NetfilterError("ApplyFailed", "iptables-save is broken"));
-      await assert.rejects(firewall.verify(guarded(["10.2.0.1"]), signal));
+      await assert.rejects(firewall.verify(guarded(["10.2.0.1"]), "listed", signal));
       await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
       kernel.read = read;
       assert.equal([...(await kernel.read("ipv4")).sets.values()][0]?.members.size, 2);
@@ -251,11 +251,11 @@ describe("FamilyFirewall", () => {
       const state = nodeState({});
       await firewall.apply(state, signal);
       await firewall.sweep(signal);
-      await firewall.verify(state, signal);
+      await firewall.verify(state, "listed", signal);
       kernel.failures.push(new NetfilterError("ApplyFailed", "Set cannot be destroyed: it is in use"));
       await assert.rejects(firewall.sweep(signal));
       for (let round = 0; round < 3; round += 1) {
-        await firewall.verify(state, signal);
+        await firewall.verify(state, "listed", signal);
         await firewall.sweep(signal);
       }
       assert.equal((await kernel.read("ipv4")).sets.size, 0);
