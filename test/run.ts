@@ -1,6 +1,6 @@
-// `npm test`: the quick suite; then the long ones in two lanes, those with continuous probes one after the other and last,
-// when the other lane is nearly through. What sends and answers probes goes before all else (test/lab/priority.ts). One
-// line at the end sums them up.
+// `npm test`: the quick suite; then the long ones in two lanes; then, one after the other and with the machine to
+// themselves, those that probe without a pause: they would take a late answer for a lost packet. One line at the end sums
+// them up.
 import { spawn } from "node:child_process";
 import { stripVTControlCharacters } from "node:util";
 
@@ -30,6 +30,8 @@ const API: readonly Suite[] = [
 const NODES: readonly Suite[] = [
   { name: "verdicts", what: "what becomes of packets, case by case", args: [...PACKETS, ...VERDICTS] },
   { name: "nodes", what: "an enforcer's life on real nodes", args: [...PACKETS, ...OTHERS] },
+];
+const PROBED: readonly Suite[] = [
   { name: "segments", what: "what is done to segments under continuous probes", args: [...PACKETS, ...SEGMENTS] },
   { name: "faults", what: "what is done to nodes under continuous probes", args: [...PACKETS, ...FAULTS] },
 ];
@@ -108,7 +110,7 @@ const started = performance.now();
 const sinceStart = (): number => Math.round((performance.now() - started) / 1000);
 const counts = [await new SuiteRun(QUICK).count];
 // What is broken in the small need not be looked at in the large.
-if (counts.every(({ broken }) => !broken)) counts.push(...await play(API, NODES));
+if (counts.every(({ broken }) => !broken)) counts.push(...await play(API, NODES), ...await play(PROBED));
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0);
 process.stdout.write(`\nall suites: ${sinceStart()} s\n`);
 const [passed, failed] = [sum((count) => count.passed), sum((count) => count.failed)];

@@ -15,7 +15,6 @@ import { LabNode } from "./lab-node.ts";
 import { LightNode } from "./light-node.ts";
 import type { Wiring } from "./node-config.ts";
 import { labDirectory, labVariable, type LabRecord, startOf, writeRecord } from "./owner.ts";
-import { putPodsFirst } from "./priority.ts";
 import { Prober } from "./prober.ts";
 import { waitFor } from "./wait.ts";
 import { createWire, route, type Wire } from "./wire.ts";
@@ -89,7 +88,6 @@ export class Lab {
     const ownerStart = await startOf(process.pid) ?? "";
     let record: LabRecord = { id, uplink: "none", ownerPid: process.pid, ownerStart };
     await writeRecord(record);
-    await putPodsFirst();
     try {
       const wire = await createWire(id);
       record = { ...record, uplink: wire.uplink };

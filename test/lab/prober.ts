@@ -1,5 +1,4 @@
 import { LineWorker } from "./line-worker.ts";
-import { AT_ONCE } from "./priority.ts";
 
 export type Result = "open" | "refused" | "dropped" | "error";
 
@@ -77,7 +76,7 @@ export class Prober {
 
   /** @param argv `traffic probe` behind the words that enter the namespace. */
   constructor(argv: readonly string[], env: Readonly<Record<string, string>>) {
-    this.#worker = new LineWorker([...AT_ONCE, ...argv], env);
+    this.#worker = new LineWorker(argv, env);
   }
 
   async probe(target: Target): Promise<Verdict> {

@@ -96,6 +96,10 @@ for (let index = 0; index < 30; index += 1) {
   await node.rest();
 }
 say("a peer joins", joins);
+const rush: number[] = [];
+for (let index = 0; index < 300; index += 1) rush.push(await node.take([peers([`10.8.${index >> 8}.${index & 255}`], [])]));
+await node.rest();
+say("peers join one right after the other, each", rush);
 say("a peer leaves (its connections within 1 s)", leaves);
 
 const pod = (index: number): LocalPod => ({

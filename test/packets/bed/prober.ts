@@ -1,5 +1,4 @@
 import { buildTraffic } from "../../image/build-traffic.mjs";
-import { AT_ONCE } from "../../lab/priority.ts";
 import { type HostName, HOSTS, TCP_PORTS, UDP_PORTS } from "./address-plan.ts";
 import { LineWorker } from "../../lab/line-worker.ts";
 import type { BedNetwork } from "./network.ts";
@@ -38,7 +37,7 @@ export class BedProber {
   }
 
   static async start(network: BedNetwork): Promise<BedProber> {
-    const worker = new LineWorker([...AT_ONCE, await buildTraffic(), "bed"], {});
+    const worker = new LineWorker([await buildTraffic(), "bed"], {});
     const hosts = HOSTS.map((name) => ({
       name, path: network.path(name), addresses: network.addresses(name), tcp: TCP_PORTS, udp: UDP_PORTS,
     }));

@@ -6,7 +6,6 @@ import type { EnforcerSettings } from "../../../operator/api/enforcer-settings.t
 import type { ResolvedPort } from "../../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
 import { buildTraffic } from "../../image/build-traffic.mjs";
-import { AT_ONCE } from "../../lab/priority.ts";
 import { type Hold, Prober } from "../../lab/prober.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { EnforcedNode } from "../enforced-node.ts";
@@ -176,5 +175,5 @@ function serve(node: EnforcedNode, pod: string, traffic: string): ChildProcess {
   const inPod = ["ip", "netns", "exec", node.network.namespace(pod)];
   const ports = [PORT, STRANGE_PORT].join();
   const argv = [...inPod, traffic, "serve", `-name=${pod}`, `-tcp=${ports}`, `-udp=${ports}`];
-  return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...AT_ONCE, ...argv], { stdio: "ignore" });
+  return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], { stdio: "ignore" });
 }
