@@ -160,9 +160,8 @@ export class Agent {
   /** A tool that hangs must not keep what it holds up from being seen. */
   async #watched(work: Promise<void>, signal: AbortSignal): Promise<void> {
     const done = new AbortController();
-    const over = AbortSignal.any([signal, done.signal]);
-    const watch = this.#clock.sleep(this.#stalledAfterMs, over).then(() => {
-      if (over.aborted) return;
+    const watch = this.#clock.sleep(this.#stalledAfterMs, done.signal).then(() => {
+      if (done.signal.aborted || signal.aborted) return;
       const message = `what the node is to do takes longer than ${this.#stalledAfterMs / 1_000} s, and is still waited for`;
       this.#log.warn("the firewall's tools take long", { message });
       this.#reports.failed(this.#inForce, { reason: "ApplyStalled", message });

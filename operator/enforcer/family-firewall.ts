@@ -159,7 +159,7 @@ export class FamilyFirewall {
     this.#marks = next;
     this.#state = state;
     // Nobody waits for it: states come in bursts, and the next one then finds it done.
-    this.#generations?.refill();
+    this.#generations?.refill(signal);
     const wrote = narrower || !inForce(taken);
     if (wrote) this.#unnamed = { meant, ruleset };
     const applied = { wrote, ...count(ruleset), leaversDue: this.#leaversDue };
@@ -276,10 +276,10 @@ export class FamilyFirewall {
   async #next(marks: Marks, signal: AbortSignal): Promise<Marks> {
     const { mask, generation } = marks;
     if (mask === 0) return marks;
-    this.#generations ??= new Generations(mask, generation, (values) => {
-      return this.#netfilter.connectionHolds(this.family, values, signal);
+    this.#generations ??= new Generations(mask, generation, (values, until) => {
+      return this.#netfilter.connectionHolds(this.family, values, until);
     });
-    return { ...marks, generation: await this.#generations.next() };
+    return { ...marks, generation: await this.#generations.next(signal) };
   }
 }
 

@@ -7,7 +7,7 @@ import { deniedValue, nextGeneration, runText } from "./render/marks.ts";
  */
 export class Generations {
   readonly #mask: number;
-  readonly #isHeld: (marks: string) => Promise<boolean>;
+  readonly #isHeld: (marks: string, signal: AbortSignal) => Promise<boolean>;
   /** Looked for, in their order. */
   readonly #free: number[] = [];
   #looking: Promise<void> | undefined;
@@ -18,37 +18,37 @@ export class Generations {
    * @param last the generation that is in force now; 0 = none
    * @param isHeld whether a connection's mark is one of those (`0x10000/0xffff0000`, or fewer bits of the mask)
    */
-  constructor(mask: number, last: number, isHeld: (marks: string) => Promise<boolean>) {
+  constructor(mask: number, last: number, isHeld: (marks: string, signal: AbortSignal) => Promise<boolean>) {
     this.#mask = mask;
     this.#last = last;
     this.#isHeld = isHeld;
   }
 
   /** The next one. Only the first, and those after a search that failed, are waited for. */
-  async next(): Promise<number> {
+  async next(signal: AbortSignal): Promise<number> {
     for (;;) {
       const generation = this.#free.shift();
       if (generation !== undefined) return generation;
-      await (this.#looking ?? this.#look());
+      await (this.#looking ?? this.#look(signal));
     }
   }
 
   /** Looks for more where they run short. To be called when nobody waits; what goes wrong shows when one is needed. */
-  refill(): void {
+  refill(signal: AbortSignal): void {
     if (this.#free.length >= FEW || this.#looking !== undefined) return;
-    this.#looking = this.#look()
+    this.#looking = this.#look(signal)
       .then(() => true, () => false)
       .then((found) => {
         this.#looking = undefined;
-        if (found) this.refill();
+        if (found) this.refill(signal);
       });
   }
 
   /** Finds one run of free values, or one value that is held. */
-  async #look(): Promise<void> {
+  async #look(signal: AbortSignal): Promise<void> {
     const first = nextGeneration({ mask: this.#mask, generation: this.#last });
     for (let count = longestRun(first, this.#mask); count >= 1; count /= 2) {
-      if (await this.#isHeld(runText(first, count, this.#mask))) continue;
+      if (await this.#isHeld(runText(first, count, this.#mask), signal)) continue;
       for (let value = first; value < first + count; value += 1) this.#free.push(value);
       this.#last = first + count - 1;
       return;

@@ -37,7 +37,10 @@ export class SetShelf {
   namedPort(name: string, protocol: Protocol): SetName {
     return this.#shelve("n", "hash:ip,port", [name, protocol], () => {
       let members = NO_MEMBERS;
+      let looked: NodeState["pods"] | undefined;
       return ({ pods }) => {
+        if (pods === looked) return members;
+        looked = pods;
         const now = new Set(pods.values().flatMap((pod) => this.#portsOf(pod, name, protocol)));
         const { added, removed } = changesBetween(members, now);
         if (added.length + removed.length > 0) members = now;

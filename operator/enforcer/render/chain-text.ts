@@ -1,8 +1,8 @@
 import type { HookPoint } from "../layout/ruleset.ts";
 import { HOOK_POINTS } from "../layout/ruleset.ts";
+import type { Chains } from "./chain-lines.ts";
 import type { Hook, KernelState } from "./kernel-state.ts";
 
-type Chains = ReadonlyMap<string, readonly string[]>;
 type Hooks = KernelState["hooks"];
 /** First lines of the kernel's own chains. */
 type HookLines = ReadonlyMap<HookPoint, readonly string[]>;

@@ -1,10 +1,9 @@
 import { changesBetween } from "../../api/member-set.ts";
 import type { ChainName, Match, Rule, SetName } from "../layout/rule.ts";
 import type { AddressSet, Ruleset } from "../layout/ruleset.ts";
+import type { Chains } from "./chain-lines.ts";
 import { differ } from "./chain-text.ts";
 import type { KernelState } from "./kernel-state.ts";
-
-type Chains = ReadonlyMap<string, readonly string[]>;
 
 /**
  * The ruleset with each set under the name that it has, or is to have, in the kernel. Members change in place, and the

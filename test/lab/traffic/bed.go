@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -65,19 +64,7 @@ type pending func() (any, error)
 // runBed obeys line by line until the input ends.
 func runBed(input io.Reader, output io.Writer) error {
 	b := &bed{members: map[string]*bedMember{}, flows: map[int]*flow{}, pushes: newPushes()}
-	var writing sync.Mutex
-	encoder := json.NewEncoder(output)
-	reply := func(id int, outcome any, err error) {
-		answer := Answer{ID: id}
-		if err != nil {
-			answer.Failure = err.Error()
-		} else {
-			answer.Outcome = outcome
-		}
-		writing.Lock()
-		defer writing.Unlock()
-		encoder.Encode(answer)
-	}
+	answers := newAnswers(output)
 	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, 1<<24)
 	for lines.Scan() {
@@ -89,11 +76,11 @@ func runBed(input io.Reader, output io.Writer) error {
 		if rest, ok := outcome.(pending); ok && err == nil {
 			go func() {
 				outcome, err := rest()
-				reply(order.ID, outcome, err)
+				answers.give(order.ID, outcome, err)
 			}()
 			continue
 		}
-		reply(order.ID, outcome, err)
+		answers.give(order.ID, outcome, err)
 	}
 	return lines.Err()
 }

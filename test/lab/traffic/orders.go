@@ -36,11 +36,32 @@ type prober struct {
 	holds   map[int]*hold
 }
 
+// answers writes a line for each order that is done, whoever comes first.
+type answers struct {
+	mutex   sync.Mutex
+	encoder *json.Encoder
+}
+
+func newAnswers(output io.Writer) *answers {
+	return &answers{encoder: json.NewEncoder(output)}
+}
+
+func (a *answers) give(id int, outcome any, err error) {
+	answer := Answer{ID: id}
+	if err != nil {
+		answer.Failure = err.Error()
+	} else {
+		answer.Outcome = outcome
+	}
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.encoder.Encode(answer)
+}
+
 // takeOrders answers each line of input, in any order, until the input ends.
 func takeOrders(input io.Reader, output io.Writer) error {
 	p := &prober{watches: map[int]*watch{}, holds: map[int]*hold{}}
-	var writing sync.Mutex
-	encoder := json.NewEncoder(output)
+	answers := newAnswers(output)
 	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -49,16 +70,8 @@ func takeOrders(input io.Reader, output io.Writer) error {
 			return err
 		}
 		go func() {
-			answer := Answer{ID: order.ID}
 			outcome, err := p.obey(order)
-			if err != nil {
-				answer.Failure = err.Error()
-			} else {
-				answer.Outcome = outcome
-			}
-			writing.Lock()
-			defer writing.Unlock()
-			encoder.Encode(answer)
+			answers.give(order.ID, outcome, err)
 		}()
 	}
 	return lines.Err()

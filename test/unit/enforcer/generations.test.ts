@@ -3,6 +3,7 @@ import { Generations } from "../../../operator/enforcer/generations.ts";
 import { fieldValue } from "../../../operator/enforcer/render/marks.ts";
 
 const MASK = 0xffff0000;
+const { signal } = new AbortController();
 
 /** What connections hold, and every look at them. */
 class Tracked {
@@ -24,7 +25,7 @@ describe("Generations", () => {
     for (const value of [3, 5, 6, 70]) tracked.values.add(value);
     const generations = new Generations(MASK, 0, tracked.isHeld);
     const found: number[] = [];
-    for (let index = 0; index < 70; index += 1) found.push(await generations.next());
+    for (let index = 0; index < 70; index += 1) found.push(await generations.next(signal));
     const free = Array.from({ length: 80 }, (_, index) => index + 1).filter((value) => !tracked.values.has(value));
     assert.deepEqual(found, free.slice(0, 70));
   });
@@ -32,18 +33,18 @@ describe("Generations", () => {
   it("are looked for many at a time", async () => {
     const tracked = new Tracked();
     const generations = new Generations(MASK, 63, tracked.isHeld);
-    for (let value = 64; value < 96; value += 1) assert.equal(await generations.next(), value);
+    for (let value = 64; value < 96; value += 1) assert.equal(await generations.next(signal), value);
     assert.deepEqual(tracked.looks, ["0x400000/0xffe00000"]);
   });
 
   it("go round without the values for `no verdict` and `denied`", async () => {
     const generations = new Generations(MASK, 0xfffc, new Tracked().isHeld);
-    const found = [await generations.next(), await generations.next(), await generations.next()];
+    const found = [await generations.next(signal), await generations.next(signal), await generations.next(signal)];
     assert.deepEqual(found, [0xfffd, 0xfffe, 1]);
     const asked = new Tracked();
     const narrow = new Generations(0xff00, 0xdf, asked.isHeld);
-    for (let index = 0; index < 31; index += 1) await narrow.next();
-    assert.equal(await narrow.next(), 1);
+    for (let index = 0; index < 31; index += 1) await narrow.next(signal);
+    assert.equal(await narrow.next(signal), 1);
     const [, mask = 0] = (asked.looks[0] ?? "").split("/").map(Number);
     assert.equal(fieldValue(mask, 0xff00), 0xf0, "0xff is not among those that were looked for");
   });
@@ -51,12 +52,12 @@ describe("Generations", () => {
   it("are there before they are needed", async () => {
     const tracked = new Tracked();
     const generations = new Generations(MASK, 31, tracked.isHeld);
-    generations.refill();
+    generations.refill(signal);
     await new Promise(setImmediate);
     assert.equal(tracked.looks.length, 1);
     // What begins to be held now is held by nobody's verdict: the value was free when it was looked for.
-    assert.equal(await generations.next(), 32);
-    generations.refill();
+    assert.equal(await generations.next(signal), 32);
+    generations.refill(signal);
     assert.equal(tracked.looks.length, 1, "there are enough");
   });
 
@@ -64,9 +65,9 @@ describe("Generations", () => {
     const tracked = new Tracked();
     tracked.failing = true;
     const generations = new Generations(MASK, 31, tracked.isHeld);
-    generations.refill();
-    await assert.rejects(generations.next(), /conntrack is not there/);
+    generations.refill(signal);
+    await assert.rejects(generations.next(signal), /conntrack is not there/);
     tracked.failing = false;
-    assert.equal(await generations.next(), 32);
+    assert.equal(await generations.next(signal), 32);
   });
 });
