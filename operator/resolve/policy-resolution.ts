@@ -32,10 +32,12 @@ export function auditId({ metadata: { namespace, name } }: NetworkPolicy): Polic
 export function resolvePolicy(id: PolicyId, policy: NetworkPolicy): PolicyResolution {
   const { metadata: { namespace }, spec } = policy;
   const segment = generatedFrom(policy);
-  const resolution = new Resolution(namespace);
+  const [inbound, outbound] = [new Resolution(namespace), new Resolution(namespace)];
   const governs = (direction: Direction) => spec.policyTypes.includes(direction);
-  const ingress = spec.ingress.map((rule, index) => resolution.ingress(rule, `spec.ingress[${index}].from`));
-  const egress = spec.egress.map((rule, index) => resolution.egress(rule, `spec.egress[${index}].to`));
+  const ingress = spec.ingress.map((rule, index) => inbound.ingress(rule, `spec.ingress[${index}].from`));
+  const egress = spec.egress.map((rule, index) => outbound.egress(rule, `spec.egress[${index}].to`));
+  // What is wrong with rules that do not count is said all the same; nodes need not know whom they name.
+  const queries = [...(governs("Ingress") ? inbound.queries : []), ...(governs("Egress") ? outbound.queries : [])];
   return {
     resolved: {
       id,
@@ -44,8 +46,8 @@ export function resolvePolicy(id: PolicyId, policy: NetworkPolicy): PolicyResolu
       egress: governs("Egress") ? egress : [],
     },
     subject: { scope: { namespace }, selector: canonicalSelector(spec.podSelector) },
-    queries: resolution.queries,
-    problems: [...policy.unreadable, ...resolution.problems],
+    queries: new Map(queries),
+    problems: [...policy.unreadable, ...inbound.problems, ...outbound.problems],
   };
 }
 

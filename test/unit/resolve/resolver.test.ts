@@ -161,6 +161,14 @@ describe("Resolver: over time", () => {
     assert.deepEqual(peersOn(resolver), ["10.0.0.2"]);
   });
 
+  it("says nothing of whom rules name that do not count", () => {
+    const spec = { podSelector: { matchLabels: { tier: "db" } }, policyTypes: ["Egress"] };
+    const named = policy("shop/p", { ...spec, ingress: [{ from: [WEB] }] });
+    for (const policies of [[named], [policy("shop/p", spec), named]]) {
+      assert.deepEqual(peersOn(resolve({ pods: [SUBJECT, web("shop/w", "10.0.0.2")], policies })), []);
+    }
+  });
+
   it("15 a late delete of a namesake does nothing", () => {
     const resolver = resolve({ pods: [SUBJECT, web("shop/w", "10.0.0.2", { uid: "second" })], policies: [allowWeb] });
     resolver.deletePod("shop", "w", "first");
