@@ -1,5 +1,6 @@
 import type { LocalPod, PodAudit } from "../../api/node-state.ts";
 import type { Direction } from "../../api/network-policy.ts";
+import type { LeafGroup } from "./buckets.ts";
 import { Buckets } from "./buckets.ts";
 import type { ClassRound } from "./class-cache.ts";
 import type { Family } from "./family.ts";
@@ -59,7 +60,6 @@ export class AuditForks {
     this.#family = family;
     this.#side = ingress ? "destination" : "source";
     this.#buckets = new Buckets({
-      family,
       side: this.#side,
       entry: ingress ? AUDIT_INGRESS_CHAIN : AUDIT_EGRESS_CHAIN,
       label: ingress ? "AI-" : "AE-",
@@ -67,9 +67,9 @@ export class AuditForks {
     });
   }
 
-  /** @param leaves ascending, at least one of them audited */
-  chains(leaves: readonly Leaf[], classes: ClassRound): ReadonlyMap<ChainName, readonly Rule[]> {
-    return this.#buckets.chains(leaves, (leaf) => this.#leaf(leaf, classes));
+  /** @param groups of all leaves, at least one of them audited */
+  chains(groups: readonly LeafGroup[], classes: ClassRound): ReadonlyMap<ChainName, readonly Rule[]> {
+    return this.#buckets.chains(groups, (leaf) => this.#leaf(leaf, classes));
   }
 
   /** Every audit is asked: jumps, which come back. */

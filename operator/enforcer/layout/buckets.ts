@@ -1,14 +1,13 @@
 import type { Family } from "./family.ts";
 import type { Leaf } from "./leaf.ts";
 import type { Prefix } from "./prefix.ts";
-import { bucketPrefixes, contains, prefixText } from "./prefix.ts";
+import { bucketBranches, contains, prefixText } from "./prefix.ts";
 import type { ChainName, Rule } from "./rule.ts";
 import { goto, rule, within } from "./rule.ts";
 import { contentName } from "./ruleset.ts";
 
 /** What tells the chains of one fork from those of another. */
 export interface BucketPlan {
-  readonly family: Family;
   readonly side: "source" | "destination";
   /** The chain that forks. */
   readonly entry: ChainName;
@@ -18,53 +17,82 @@ export interface BucketPlan {
   readonly closing: readonly Rule[];
 }
 
-/** Two steps from a packet to the lines of the pod that sends or gets it, instead of one for each pod. */
+/** Addresses of the node's pods that are near each other. */
+export interface LeafGroup {
+  readonly net: string;
+  /** Ascending. */
+  readonly leaves: readonly Leaf[];
+  /** Those within it that come next; none where it is a bucket. */
+  readonly groups: readonly LeafGroup[];
+}
+
+/** @param leaves ascending */
+export function groupLeaves(leaves: readonly Leaf[], family: Family): readonly LeafGroup[] {
+  const branches = bucketBranches(leaves.map(({ value }) => value), family);
+  const bucketsOf = new Map(branches.map(({ prefix, buckets }) => [prefix, buckets]));
+  return grouped(leaves, [...bucketsOf.keys()], family, (prefix, inside) => {
+    return grouped(inside, bucketsOf.get(prefix) ?? [], family, () => []);
+  });
+}
+
+/** Both are ascending and the prefixes hold all the leaves: one walk does it. */
+function grouped(
+  leaves: readonly Leaf[],
+  prefixes: readonly Prefix[],
+  family: Family,
+  groupsOf: (prefix: Prefix, inside: readonly Leaf[]) => readonly LeafGroup[],
+): readonly LeafGroup[] {
+  let next = 0;
+  return prefixes.map((prefix) => {
+    const first = next;
+    while (next < leaves.length && contains(prefix, leaves[next]?.value ?? 0n, family)) next += 1;
+    const inside = leaves.slice(first, next);
+    return { net: prefixText(prefix, family), leaves: inside, groups: groupsOf(prefix, inside) };
+  });
+}
+
+/** Two or three steps from a packet to the lines of the pod that sends or gets it, instead of one for each pod. */
 export class Buckets {
   readonly #plan: BucketPlan;
-  readonly #entries = new Map<string, { readonly chain: ChainName; readonly fork: Rule }>();
+  /** Of the last ruleset: addresses come and go for ever. */
+  #forks: ReadonlyMap<string, ChainFork> = new Map();
 
   constructor(plan: BucketPlan) {
     this.#plan = plan;
   }
 
-  /** @param leaves ascending @param linesOf the lines of one; a bucket without any gets no chain */
-  chains(leaves: readonly Leaf[], linesOf: (leaf: Leaf) => readonly Rule[]): ReadonlyMap<ChainName, readonly Rule[]> {
-    const { family, entry, closing } = this.#plan;
-    const entries: Rule[] = [];
-    const chains = new Map<ChainName, readonly Rule[]>([[entry, entries]]);
-    const buckets = bucketPrefixes(leaves.map(({ value }) => value), family);
-    for (const [bucket, inside] of inBuckets(leaves, buckets, family)) {
-      const rules = inside.flatMap(linesOf);
-      if (rules.length === 0) continue;
-      const net = prefixText(bucket, family);
-      const { chain, fork } = this.#bucketOf(net);
-      entries.push(fork);
+  /** @param linesOf the lines of one leaf; a bucket without any gets no chain */
+  chains(
+    groups: readonly LeafGroup[],
+    linesOf: (leaf: Leaf) => readonly Rule[],
+  ): ReadonlyMap<ChainName, readonly Rule[]> {
+    const { entry, closing } = this.#plan;
+    const chains = new Map<ChainName, readonly Rule[]>();
+    const forks = new Map<string, ChainFork>();
+    // The fork to a chain, which is made; none if it would be empty.
+    const forkTo = (label: string, net: string, rules: readonly Rule[]): readonly Rule[] => {
+      if (rules.length === 0) return [];
+      const key = `${label}${net}`;
+      const { chain, fork } = this.#forks.get(key) ?? this.#fork(label, net);
+      forks.set(key, { chain, fork });
       chains.set(chain, [...rules, ...closing]);
-    }
-    entries.push(...closing);
-    return chains;
+      return [fork];
+    };
+    const bucket = ({ net, leaves }: LeafGroup) => forkTo("", net, leaves.flatMap(linesOf));
+    const entries = groups.flatMap((group) => {
+      return group.groups.length === 0 ? bucket(group) : forkTo("B-", group.net, group.groups.flatMap(bucket));
+    });
+    this.#forks = forks;
+    return new Map([[entry, [...entries, ...closing]], ...chains]);
   }
 
-  #bucketOf(net: string): { readonly chain: ChainName; readonly fork: Rule } {
-    const known = this.#entries.get(net);
-    if (known !== undefined) return known;
-    const chain = contentName(this.#plan.label, net) as ChainName;
-    const bucket = { chain, fork: rule(within(this.#plan.side, net), goto(chain)) };
-    this.#entries.set(net, bucket);
-    return bucket;
+  #fork(label: string, net: string): ChainFork {
+    const chain = contentName(`${this.#plan.label}${label}`, net) as ChainName;
+    return { chain, fork: rule(within(this.#plan.side, net), goto(chain)) };
   }
 }
 
-/** Both are ascending and the buckets hold all the leaves: one walk does it. */
-function inBuckets(
-  leaves: readonly Leaf[],
-  buckets: readonly Prefix[],
-  family: Family,
-): readonly (readonly [Prefix, readonly Leaf[]])[] {
-  let next = 0;
-  return buckets.map((bucket) => {
-    const first = next;
-    while (next < leaves.length && contains(bucket, leaves[next]?.value ?? 0n, family)) next += 1;
-    return [bucket, leaves.slice(first, next)];
-  });
+interface ChainFork {
+  readonly chain: ChainName;
+  readonly fork: Rule;
 }

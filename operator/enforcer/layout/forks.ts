@@ -1,5 +1,6 @@
 import type { PolicyId } from "../../api/node-state.ts";
 import type { Direction } from "../../api/network-policy.ts";
+import type { LeafGroup } from "./buckets.ts";
 import { Buckets } from "./buckets.ts";
 import type { Family } from "./family.ts";
 import { ADDRESS_BITS } from "./family.ts";
@@ -29,7 +30,6 @@ export class Forks {
     this.#closed = closed;
     this.#side = side;
     this.#buckets = new Buckets({
-      family,
       side,
       entry: ingress ? INGRESS_CHAIN : EGRESS_CHAIN,
       label: ingress ? "I-" : "E-",
@@ -38,12 +38,12 @@ export class Forks {
     });
   }
 
-  /** @param leaves ascending @param classOf the chain of the class of these policies */
+  /** @param groups of all leaves @param classOf the chain of the class of these policies */
   chains(
-    leaves: readonly Leaf[],
+    groups: readonly LeafGroup[],
     classOf: (policies: readonly PolicyId[]) => ChainName,
   ): ReadonlyMap<ChainName, readonly Rule[]> {
-    return this.#buckets.chains(leaves, (leaf) => this.#leaf(leaf, classOf));
+    return this.#buckets.chains(groups, (leaf) => this.#leaf(leaf, classOf));
   }
 
   #leaf(leaf: Leaf, classOf: (policies: readonly PolicyId[]) => ChainName): readonly Rule[] {

@@ -1,6 +1,7 @@
 import type { LocalPod, NodeState } from "../../api/node-state.ts";
 import type { Direction } from "../../api/network-policy.ts";
 import { AuditForks, auditSubjects, isAudited, recording } from "./audits.ts";
+import { groupLeaves } from "./buckets.ts";
 import { ClassCache } from "./class-cache.ts";
 import type { Family } from "./family.ts";
 import { familyOf } from "./family.ts";
@@ -92,10 +93,11 @@ export class Layout {
     if (wire.rules.length > 0) chains.set(WIRE_CHAIN, wire.rules);
     const used = new Set<SetName>();
     for (const name of auditSubjects(leaves.map(({ pod }) => pod)).keys()) chains.set(name, recording(name, options));
+    const groups = groupLeaves(leaves, family);
     for (const direction of DIRECTIONS) {
       const classes = this.#classes[direction].round(state);
-      const forks = [this.#forks[direction].chains(leaves, (policies) => classes.of(policies, DROP_CHAIN))];
-      if (audited.has(direction)) forks.push(this.#audits[direction].chains(leaves, classes));
+      const forks = [this.#forks[direction].chains(groups, (policies) => classes.of(policies, DROP_CHAIN))];
+      if (audited.has(direction)) forks.push(this.#audits[direction].chains(groups, classes));
       for (const [name, rules] of forks.flatMap((each) => [...each])) chains.set(name, rules);
       for (const { name, rules, sets } of classes.close()) {
         chains.set(name, rules);
@@ -112,7 +114,7 @@ export class Layout {
     if (before === undefined) return chains;
     return new Map(chains.entries().map(([name, rules]) => {
       const old = before.get(name);
-      const same = old?.length === rules.length && rules.every((rule, index) => rule === old[index]);
+      const same = old === rules || (old?.length === rules.length && rules.every((rule, index) => rule === old[index]));
       return [name, same ? old : rules];
     }));
   }

@@ -103,10 +103,14 @@ function dropping({ memory, selves, logged }: SkeletonPlan): readonly Rule[] {
   return [
     ...selves,
     ...(logged > 0 ? [rule([{ kind: "limit", perSecond: logged }], log(DROP_CHAIN))] : []),
-    ...(memory === "mark" ? [rule([], mark("denied"))] : []),
-    rule([], DROP),
+    ...(memory === "mark" ? [DENYING] : []),
+    DROPPING,
   ];
 }
+
+/** The same objects each time, so that the chain, which is long, is the same as before unless pods come or go. */
+const DENYING = rule([], mark("denied"));
+const DROPPING = rule([], DROP);
 
 function roadChains(way: Road, plan: SkeletonPlan, before: readonly Rule[]): readonly Chain[] {
   const sources = plan.nets.map((net) => within("source", net));

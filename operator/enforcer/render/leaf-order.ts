@@ -1,6 +1,6 @@
 import type { Family } from "../layout/family.ts";
 import { ADDRESS_BITS } from "../layout/family.ts";
-import type { Rule } from "../layout/rule.ts";
+import type { ChainName, Rule } from "../layout/rule.ts";
 import type { Ruleset } from "../layout/ruleset.ts";
 import { linesOf } from "./chain-lines.ts";
 import type { KernelState } from "./kernel-state.ts";
@@ -12,11 +12,13 @@ import type { Marks } from "./marks.ts";
  * quickest way to add it: for any other place iptables-nft asks the kernel for all rules of the chain.
  */
 export function inKernelOrder({ chains }: Pick<KernelState, "chains">, ruleset: Ruleset, marks: Marks): Ruleset {
-  const moved = [...ruleset.chains].flatMap(([name, rules]) => {
-    const ordered = reordered(chains.get(name) ?? [], rules, ruleset.family, marks);
-    return ordered === rules ? [] : [[name, ordered] as const];
-  });
-  return moved.length === 0 ? ruleset : { ...ruleset, chains: new Map([...ruleset.chains, ...moved]) };
+  const moved = new Map<ChainName, readonly Rule[]>();
+  for (const [name, rules] of ruleset.chains) {
+    const standing = chains.get(name);
+    const ordered = standing === undefined ? rules : reordered(standing, rules, ruleset.family, marks);
+    if (ordered !== rules) moved.set(name, ordered);
+  }
+  return moved.size === 0 ? ruleset : { ...ruleset, chains: new Map([...ruleset.chains, ...moved]) };
 }
 
 function reordered(
@@ -26,7 +28,7 @@ function reordered(
   marks: Marks,
 ): readonly Rule[] {
   const lines = linesOf(rules, marks);
-  if (standing.length === 0 || lines === standing) return rules;
+  if (lines === standing) return rules;
   const known = ORDERED.get(rules);
   if (known?.standing === standing) return known.ordered;
   const count = leaves(rules, family);

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { Members } from "../../api/member-set.ts";
 import { layersOf } from "../../api/member-set.ts";
+import type { Rule } from "../layout/rule.ts";
 import type { Ruleset } from "../layout/ruleset.ts";
 
 /** Stands in the kernel while what it holds has no name yet; equal to no state's. */
@@ -13,11 +14,19 @@ export const UNNAMED = "unnamed";
 export class StateNames {
   /** Large sets are made of each other: what they share is looked at once. */
   readonly #sums = new WeakMap<Members, Sum>();
+  /** Most chains stay as they are from one state to the next. */
+  readonly #digests = new WeakMap<readonly Rule[], string>();
 
   nameOf({ chains, sets }: Ruleset): string {
-    const lines = [...chains].map(([name, rules]) => `${name} ${JSON.stringify(rules)}`);
+    const lines = [...chains].map(([name, rules]) => `${name} ${this.#digestOf(rules)}`);
     const members = [...sets].map(([name, set]) => `${name} ${this.#sumOf(set.members).join(" ")}`);
-    return hash("sha256", [...lines, ...members].toSorted().join("\n")).slice(0, 16);
+    return digest([...lines, ...members].toSorted().join("\n"));
+  }
+
+  #digestOf(rules: readonly Rule[]): string {
+    const known = this.#digests.get(rules) ?? digest(JSON.stringify(rules));
+    this.#digests.set(rules, known);
+    return known;
   }
 
   #sumOf(members: Members): Sum {
@@ -27,6 +36,10 @@ export class StateNames {
     // What is added twice is gone again.
     return added(known, different);
   }
+}
+
+function digest(text: string): string {
+  return hash("sha256", text).slice(0, 16);
 }
 
 /** Of all members, in no order. It tells states of one node apart, and need not withstand who wants two to be alike. */

@@ -27,13 +27,14 @@ describe("how many rules there are", () => {
     it(`follows from ${pods} pods and ${kinds} classes, not from ${strangers} policies elsewhere`, () => {
       const { chains, sets } = layout(nodeState(node(pods, kinds, strangers)), "ipv4");
       const count = chains.values().reduce((sum, rules) => sum + rules.length, 0);
-      // Of 8 addresses each, of 16 where there would be more than 16 buckets.
-      const buckets = Math.ceil(pods / (pods > 128 ? 16 : 8));
+      // Of 8 addresses each, and forked to in two steps where they are more than 8.
+      const buckets = Math.ceil(pods / 8);
+      const branches = buckets > 8 ? Math.ceil(buckets / 4) : 0;
       const used = Math.min(pods, kinds);
       // Of each class: one line for a port, two for blocks, the drop.
       const skeleton = 4 + 4 + 2 + 1;
       // Of each pod: a leaf in each direction, and its way to itself.
-      assert.equal(count, skeleton + 2 * buckets + pods * 3 + used * 2 * 4);
+      assert.equal(count, skeleton + 2 * (branches + buckets) + pods * 3 + used * 2 * 4);
       // One union of peers for all, and one set for the block with an exception.
       assert.equal(sets.size, 2);
     });

@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { layout } from "../../../operator/enforcer/layout/layout.ts";
-import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
-import type { ChainName } from "../../../operator/enforcer/layout/rule.ts";
-import { DROP_CHAIN } from "../../../operator/enforcer/layout/skeleton.ts";
 import { EMPTY_KERNEL } from "../../../operator/enforcer/render/kernel-state.ts";
 import type { Marks } from "../../../operator/enforcer/render/marks.ts";
 import { plan } from "../../../operator/enforcer/render/plan.ts";
@@ -206,32 +203,6 @@ describe("layout", () => {
       const sets = [...layout(nodeState(draft), "ipv4").sets.values()];
       const found = sets.flatMap(({ members }) => [...members]).toSorted();
       assert.deepEqual(found, [...new Set(Object.values(peers).flat())].toSorted());
-    }));
-  });
-
-  it("never has more than 16 forks in a row, wherever the addresses are", () => {
-    const addresses = fc.uniqueArray(fc.ipV4(), { minLength: 1, maxLength: 60 });
-    fc.assert(fc.property(addresses, (list) => {
-      const pods = Object.fromEntries(list.map((address, index) => [`p${index}`, { address, ingress: ["p"] }]));
-      const { chains } = layout(nodeState({ pods, policies: { p: {} } }), "ipv4");
-      const forks = [...chains].filter(([name]) => name === "TW-I" || name === "TW-FWD");
-      for (const [name, rules] of forks) assert.ok(rules.length <= (name === "TW-I" ? 16 : 64), name);
-      const leaves = [...chains].filter(([name]) => name.startsWith("TW-I-")).flatMap(([, rules]) => rules);
-      assert.equal(leaves.length, list.length);
-    }));
-  });
-
-  it("never looks for pods by a network of 24 bits, which iptables-nft makes slow", () => {
-    const near = fc.integer({ min: 0, max: 0xffff }).map((host) => `10.1.${host >> 8}.${host & 0xff}`);
-    const addresses = fc.uniqueArray(near, { minLength: 1, maxLength: 60 });
-    fc.assert(fc.property(addresses, fc.subarray(["10.1.7.0/24"]), (list, closedNets) => {
-      const pods = Object.fromEntries(list.map((address, index) => [`p${index}`, { address, ingress: ["p"] }]));
-      const { chains } = layout(nodeState({ pods, policies: { p: {} } }), "ipv4", { ...DEFAULT_OPTIONS, closedNets });
-      for (const { matches, target } of ["TW-FWD", "TW-I"].flatMap((name) => chains.get(name as ChainName) ?? [])) {
-        // What a node has closed is compared exactly, when all the pods have been.
-        if (target.kind === "goto" && target.chain === DROP_CHAIN) continue;
-        for (const match of matches) if ("net" in match) assert.doesNotMatch(match.net, /\/24$/);
-      }
     }));
   });
 });

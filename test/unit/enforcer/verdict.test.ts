@@ -60,10 +60,12 @@ const endpoints = fc.uniqueArray(
   fc.tuple(fc.constantFrom(...LOCAL, ...REMOTE), fc.constantFrom("tcp", "udp"), port),
   { maxLength: 4, selector: String },
 );
+/** So many more that the node's pods are told apart in one step more. */
+const CROWD = Array.from({ length: 16 }, (_, index) => ({ address: `10.1.0.${8 * index + 7}`, ingress: ["p"], egress: ["q"] }));
 const draft: fc.Arbitrary<StateDraft> = fc
-  .record({ pods, p: policy, q: policy, r: policy, x: addresses, y: addresses, e: endpoints })
-  .map(({ pods: list, p, q, r, x, y, e }) => ({
-    pods: Object.fromEntries(list.map((pod, index) => [`pod${index}`, pod])),
+  .record({ pods, crowd: fc.constantFrom([], CROWD), p: policy, q: policy, r: policy, x: addresses, y: addresses, e: endpoints })
+  .map(({ pods: list, crowd, p, q, r, x, y, e }) => ({
+    pods: Object.fromEntries([...list, ...crowd].map((pod, index) => [`pod${index}`, pod])),
     policies: { p, q, r },
     // A set of endpoints is never empty here: the draft tells its kind by its members.
     peers: { x, y, e: [...e.map(([address, proto, num]) => `${address},${proto}:${num}`), "203.0.113.1,tcp:1"] },
