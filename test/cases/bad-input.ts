@@ -67,6 +67,59 @@ export const BAD_INPUT: readonly CaseRow[] = [
     },
     packets: [...dropped(["b", "d", "wan"], ["a"], 80), ...open(["a"], ["b", "d"], 80)],
   },
+  // Names of their own: a policy of that name that another row left in force would stay so.
+  {
+    case: 26,
+    name: "a podSelector that is not understood selects nobody, the policy beside it stays",
+    cluster: {
+      policies: {
+        "shop/unknown-subject": {
+          spec: { podSelector: { ...only("a"), matchFields: [] }, policyTypes: ["Ingress", "Egress"] },
+        },
+        "shop/q": ingressOf("b", [{ from: [FROM_D] }]),
+      },
+    },
+    packets: [
+      ...open(["c", "d", "wan"], ["a"], 80, udp(53), "ping"), ...open(["a"], ["d", "wan"], 80),
+      ...open(["d"], ["b"], 80), ...dropped(["a", "c"], ["b"], 80),
+    ],
+  },
+  {
+    case: 26,
+    name: "a podSelector with an unknown operator selects nobody",
+    cluster: {
+      policies: {
+        "shop/unknown-operator": {
+          spec: {
+            podSelector: { matchExpressions: [{ key: "pod", operator: "Gt", values: ["0"] }] },
+            policyTypes: ["Ingress", "Egress"],
+          },
+        },
+        "shop/q": ingressOf("b", []),
+      },
+    },
+    packets: [...open(["c", "d", "wan"], ["a"], 80), ...open(["a"], ["d"], 80), ...dropped(["d"], ["b"], 80)],
+  },
+  {
+    case: 26,
+    name: "an unknown policyTypes entry isolates nobody, the one beside it stays, and no default takes its place",
+    cluster: {
+      policies: {
+        "shop/p": {
+          spec: {
+            podSelector: only("a"), policyTypes: ["Forward", "Ingress"], ingress: [{ from: [FROM_D] }], egress: [],
+          },
+        },
+        "shop/q": {
+          spec: { podSelector: only("b"), policyTypes: ["Forward"], ingress: [], egress: [{ to: [FROM_D] }] },
+        },
+      },
+    },
+    packets: [
+      ...open(["d"], ["a"], 80), ...dropped(["b", "c", "wan"], ["a"], 80, udp(53), "ping"),
+      ...open(["a"], ["d", "wan"], 80), ...open(["c", "d", "wan"], ["b"], 80), ...open(["b"], ["d", "wan"], 80),
+    ],
+  },
   ...["10.0.0.0/33", "::/129", "0.0.0.0", "nonsense", "", "010.0.0.0/8", "0.0.0.0/-1", "::ffff:0.0.0.0/0"].map(
     (cidr): CaseRow => ({
       case: 26,

@@ -114,8 +114,10 @@ export interface StepRow extends CaseBase {
 /** A case, or a part of one, that rows cannot tell. */
 export interface HeldElsewhere {
   readonly case: number;
+  /** `whole`: the case has no rows. `rest`: it must have rows, and this is what they leave. */
+  readonly part: "whole" | "rest";
   /** What part, and why. */
   readonly notByTable: string;
-  /** Test files, from the root of the project; none as long as there is no such test. */
+  /** Test files, from the root of the project. Without one the case would be held by nobody. */
   readonly heldBy: readonly string[];
 }

@@ -1,11 +1,15 @@
 import type { AddressPlan, CaseRow, Family, Host, PodDraft, StepRow } from "./case.ts";
 import { anyBlock, blockPeers } from "./ip-block.ts";
 import { dropped, open, within } from "./packets.ts";
-import { ingressOf, only } from "./policies.ts";
+import { egressOf, ingressOf, only } from "./policies.ts";
 
 const OLD = { matchLabels: { generation: "old" } };
 const OTHERS = { namespaceSelector: { matchLabels: { team: "other" } } };
 const WEB_PEER = { podSelector: { matchLabels: { tier: "web" } } };
+/** `a` hears webs, `b` (a web) nobody. */
+const WALLS = { "shop/p": ingressOf("a", [{ from: [WEB_PEER] }]), "shop/q": ingressOf("b", []) };
+/** The same, and `a` opens nothing itself: what it sends to a pod whose connections are forgotten would be a new one. */
+const SILENT_DB = { ...WALLS, "shop/r": egressOf("a", []) };
 
 /** Pods that end, hand their address on, or have one family only: cases 14, 15 and 20. */
 export const LIFECYCLE: readonly CaseRow[] = [
@@ -100,8 +104,22 @@ export const LIFECYCLE: readonly CaseRow[] = [
   },
 ];
 
-/** What is left when a pod has gone whose address went on. */
-export const REUSE: readonly StepRow[] = [
+/** What is left when a pod has ended, or has gone and its address went on. */
+export const ENDINGS: readonly StepRow[] = [
+  {
+    case: 14,
+    name: "a pod that ends leaves every set, with the connections it had",
+    steps: [
+      { apply: { policies: SILENT_DB } },
+      { packets: [...open(["b", "d"], ["a"], 80), ...dropped(["c", "d"], ["b"], 80)] },
+      { connect: "ending", from: "b", to: "a", protocol: "TCP", port: 5432 },
+      { connect: "staying", from: "d", to: "a", protocol: "TCP", port: 5432 },
+      { apply: { pods: { b: { status: { phase: "Succeeded" } } }, policies: SILENT_DB } },
+      { packets: [...dropped(["b"], ["a"], 80), ...open(["d"], ["a"], 80), ...open(["c", "d"], ["b"], 80)] },
+      { ask: "ending", expect: "cut" },
+      { ask: "staying", expect: "answered" },
+    ],
+  },
   {
     case: 15,
     name: "the late delete of the pod before takes nothing from its next pod",
@@ -109,11 +127,11 @@ export const REUSE: readonly StepRow[] = [
       {
         apply: {
           ghosts: { before: { ...claiming("b"), node: "left", labels: { tier: "web" }, deleting: true } },
-          policies: { "shop/p": ingressOf("a", [{ from: [WEB_PEER] }]), "shop/q": ingressOf("b", []) },
+          policies: WALLS,
         },
       },
       { packets: [...open(["b"], ["a"], 80), ...dropped(["c", "d"], ["b"], 80)] },
-      { apply: { policies: { "shop/p": ingressOf("a", [{ from: [WEB_PEER] }]), "shop/q": ingressOf("b", []) } } },
+      { apply: { policies: WALLS } },
       { packets: [...open(["b"], ["a"], 80), ...dropped(["c", "d"], ["b"], 80)] },
     ],
   },

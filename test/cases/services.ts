@@ -1,10 +1,12 @@
 import type { CaseRow } from "./case.ts";
 import { blockPeers, hostBlocks } from "./ip-block.ts";
-import { dropped, open } from "./packets.ts";
+import { dropped, open, udp } from "./packets.ts";
 import { egressOf, ingressOf, only } from "./policies.ts";
 
 const TO_A = { web: { pod: "a", port: 8080, targetPort: 80 } } as const;
 const WEB = { service: "web" };
+const DNS = { service: "dns" };
+const LOG = { service: "log" };
 const AT_LEFT = { service: "web", node: "left" } as const;
 const AT_RIGHT = { service: "web", node: "right" } as const;
 
@@ -68,6 +70,25 @@ export const SERVICES: readonly CaseRow[] = [
       },
     },
     packets: [...open(["b", "c", "e"], [WEB], 8080), ...dropped(["d"], [WEB], 8080)],
+  },
+  {
+    case: 8,
+    name: "UDP: the endpoint's port is judged, and that of TCP is another",
+    cluster: {
+      services: {
+        dns: { pod: "a", protocol: "UDP", port: 8053, targetPort: 53 },
+        log: { pod: "b", protocol: "UDP", port: 8054, targetPort: 54 },
+      },
+      policies: {
+        "shop/p": ingressOf("a", [{ from: [{ podSelector: {} }], ports: [{ protocol: "UDP", port: 53 }] }]),
+        "shop/q": ingressOf("b", [{ ports: [{ port: 54 }, { protocol: "UDP", port: 8054 }] }]),
+        "shop/r": egressOf("d", [{ ports: [{ protocol: "UDP", port: 8053 }] }]),
+      },
+    },
+    packets: [
+      ...open(["b"], [DNS], udp(8053)), ...dropped(["c", "d", "e"], [DNS], udp(8053)),
+      ...dropped(["a", "c", "e"], [LOG], udp(8054)),
+    ],
   },
   {
     case: 11,

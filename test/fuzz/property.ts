@@ -6,7 +6,10 @@ import { anyChange } from "./cluster-arbitrary.ts";
 import { disagreementsOfChange } from "./differential.ts";
 
 export interface FuzzOptions {
+  /** What TIERWALL_SEED has to be for the same changes again. */
   readonly seed: number;
+  /** Which of the seed's series of changes: each bed of a run has one of its own. */
+  readonly series: number;
   /** Each is a change from one cluster to another. */
   readonly changes: number;
   /** Looks for a smaller example, which takes its time. */
@@ -25,17 +28,17 @@ export function seedOfRun(): number {
  * Without the bias of fast-check towards small values: it is meant for more runs than a bounded test has.
  * @throws Error with the clusters and all that packets and evaluator disagree about
  */
-export async function fuzz(bed: Bed, { seed, changes, shrink, lacks }: FuzzOptions): Promise<void> {
+export async function fuzz(bed: Bed, { seed, series, changes, shrink, lacks }: FuzzOptions): Promise<void> {
   const property = fc.asyncProperty(fc.noBias(anyChange), async (change) => {
     const words = await disagreementsOfChange(bed, change, lacks);
     if (words.length > 0) throw new Disagreement(words, change);
   });
   const { failed, errorInstance, counterexamplePath } = await fc.check(property, {
-    seed, numRuns: changes, endOnFailure: !shrink,
+    seed: seed + series, numRuns: changes, endOnFailure: !shrink,
   });
   if (!failed) return;
   const words = errorInstance instanceof Error ? errorInstance.message : String(errorInstance);
-  throw new Error(`seed ${seed}, path ${counterexamplePath}: ${words}`, { cause: errorInstance });
+  throw new Error(`TIERWALL_SEED=${seed}, path ${counterexamplePath}: ${words}`, { cause: errorInstance });
 }
 
 class Disagreement extends Error {

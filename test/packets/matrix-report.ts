@@ -1,28 +1,31 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { HeldElsewhere } from "../cases/case.ts";
 import { type Combination, title } from "./matrix-combinations.ts";
 
 export type Cell =
   | { readonly kind: "passed"; readonly rows: number; readonly packets: number }
   | { readonly kind: "failed"; readonly rows: readonly string[] }
-  | { readonly kind: "not applicable"; readonly reason: string };
+  /** The case has no rows. */
+  | { readonly kind: "tested elsewhere" };
 
 interface Tally {
   passed: number;
   packets: number;
   readonly failed: string[];
-  readonly reasons: Set<string>;
 }
 
-/** Case × combination, each cell with what became of the case's rows there. */
+/** Case × combination, each cell with what became of the case's rows there; and what tests hold that rows cannot. */
 export class MatrixReport {
   readonly #cases: readonly number[];
   readonly #columns: readonly Combination[];
+  readonly #elsewhere: ReadonlyMap<number, HeldElsewhere>;
   readonly #tallies = new Map<string, Tally>();
 
-  constructor(cases: readonly number[], columns: readonly Combination[]) {
+  constructor(cases: readonly number[], columns: readonly Combination[], elsewhere: readonly HeldElsewhere[]) {
     this.#cases = cases;
     this.#columns = columns;
+    this.#elsewhere = new Map(elsewhere.map((held) => [held.case, held]));
   }
 
   passed(number: number, column: Combination, packets: number): void {
@@ -33,10 +36,6 @@ export class MatrixReport {
 
   failed(number: number, column: Combination, row: string): void {
     this.#tally(number, column).failed.push(row);
-  }
-
-  notApplicable(number: number, column: Combination, reason: string): void {
-    this.#tally(number, column).reasons.add(reason);
   }
 
   /** Cells about which nothing is known: a test that did not run is no test that passed. */
@@ -64,16 +63,20 @@ export class MatrixReport {
           return `passed: ${cell.rows} rows, ${cell.packets} packets`;
         case "failed":
           return `**failed** ${note(cell.rows.join("; "))}`;
-        case "not applicable":
-          return `n/a ${note(cell.reason)}`;
+        case "tested elsewhere":
+          return "tested elsewhere";
       }
+    };
+    const caseWords = (number: number): string => {
+      const held = this.#elsewhere.get(number);
+      return held === undefined ? String(number) : `${number} ${note(reasonOf(held))}`;
     };
     const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
     const table = [
       line(["case", ...this.#columns.map(title)]),
       line(["---", ...this.#columns.map(() => "---")]),
       ...this.#cases.map((number) => line([
-        String(number), ...this.#columns.map((column) => words(this.#cell(number, column))),
+        caseWords(number), ...this.#columns.map((column) => words(this.#cell(number, column))),
       ])),
     ];
     return [
@@ -83,18 +86,25 @@ export class MatrixReport {
 
   #cell(number: number, column: Combination): Cell | undefined {
     const tally = this.#tallies.get(key(number, column));
-    if (tally === undefined) return undefined;
+    if (tally === undefined) {
+      // Rows that should have been played are excused by nothing.
+      return this.#elsewhere.get(number)?.part === "whole" ? { kind: "tested elsewhere" } : undefined;
+    }
     if (tally.failed.length > 0) return { kind: "failed", rows: tally.failed };
-    if (tally.passed > 0) return { kind: "passed", rows: tally.passed, packets: tally.packets };
-    return { kind: "not applicable", reason: [...tally.reasons].join("; ") };
+    return { kind: "passed", rows: tally.passed, packets: tally.packets };
   }
 
   #tally(number: number, column: Combination): Tally {
     const known = this.#tallies.get(key(number, column));
-    const tally = known ?? { passed: 0, packets: 0, failed: [], reasons: new Set<string>() };
+    const tally = known ?? { passed: 0, packets: 0, failed: [] };
     this.#tallies.set(key(number, column), tally);
     return tally;
   }
+}
+
+function reasonOf({ part, notByTable, heldBy }: HeldElsewhere): string {
+  const what = part === "whole" ? notByTable : `beside its rows: ${notByTable}`;
+  return `${what} (${heldBy.join(", ")})`;
 }
 
 function key(number: number, column: Combination): string {

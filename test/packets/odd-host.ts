@@ -4,10 +4,13 @@ import net from "node:net";
 import { obeyOrders } from "../lab/line-orders.ts";
 
 export type OddOrder =
-  /** Answers every datagram with its first byte, and every TCP connection with what it says. */
+  /**
+   * Answers every datagram with its first byte, and every TCP connection with what it says. A `group` is joined on
+   * `eth0`.
+   */
   | { readonly do: "listen"; readonly port: number; readonly group?: string }
-  /** One datagram of so many bytes; whether an answer came. */
-  | { readonly do: "ask"; readonly to: string; readonly port: number; readonly bytes: number }
+  /** One datagram of so many bytes, from an address of the host's if it matters which; whether an answer came. */
+  | { readonly do: "ask"; readonly to: string; readonly port: number; readonly bytes: number; readonly from?: string }
   /** How many datagrams have come since this was last asked. */
   | { readonly do: "heard" }
   /** So many bytes there and back over a new TCP connection; whether all came back. */
@@ -25,7 +28,7 @@ async function obey(order: OddOrder): Promise<unknown> {
       for (const type of ["udp4", "udp6"] as const) await listenUdp(type, order.port, order.group);
       return await listenTcp(order.port);
     case "ask":
-      return await ask(order.to, order.port, order.bytes);
+      return await ask(order);
     case "heard": {
       const count = heard;
       heard = 0;
@@ -43,7 +46,9 @@ async function listenUdp(type: "udp4" | "udp6", port: number, group: string | un
     socket.send(message.subarray(0, 1), from.port, from.address);
   });
   await new Promise<void>((resolve) => socket.bind(port, resolve));
-  if (group !== undefined && net.isIPv6(group) === (type === "udp6")) socket.addMembership(group);
+  if (group === undefined || net.isIPv6(group) !== (type === "udp6")) return;
+  // The kernel finds the interface of an IPv4 group by its routes.
+  socket.addMembership(group, type === "udp6" ? "::%eth0" : undefined);
 }
 
 function listenTcp(port: number): Promise<boolean> {
@@ -54,7 +59,7 @@ function listenTcp(port: number): Promise<boolean> {
   return new Promise((resolve) => server.listen(port, "::", () => resolve(true)));
 }
 
-function ask(to: string, port: number, bytes: number): Promise<boolean> {
+function ask({ to, port, bytes, from }: Extract<OddOrder, { do: "ask" }>): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = dgram.createSocket(to.includes(":") ? "udp6" : "udp4");
     const done = (answered: boolean): void => {
@@ -65,7 +70,7 @@ function ask(to: string, port: number, bytes: number): Promise<boolean> {
     const timer = setTimeout(() => done(false), ANSWER_MS);
     socket.once("message", () => done(true));
     socket.once("error", () => done(false));
-    socket.bind(0, () => {
+    socket.bind(0, from, () => {
       if (!to.includes(":")) socket.setBroadcast(true);
       socket.send(Buffer.alloc(bytes, "x"), port, to);
     });

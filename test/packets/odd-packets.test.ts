@@ -7,13 +7,18 @@ import { ingressOf, only } from "../cases/policies.ts";
 import { rawCluster } from "../cases/raw-cluster.ts";
 import { ADDRESSES, FAMILIES, type HostName, PLAN, type PodHost } from "./bed/address-plan.ts";
 import { Bed } from "./bed/bed.ts";
+import { arrivals } from "./disguised-icmpv6.ts";
 import { LineWorker } from "../lab/line-worker.ts";
 import type { OddOrder } from "./odd-host.ts";
 
 const run = promisify(execFile);
 const PROGRAM = fileURLToPath(new URL("odd-host.ts", import.meta.url));
 const PORT = 6000;
-const GROUPS = { ipv4: "224.7.7.7", ipv6: "ff02::7777" } as const;
+const GROUPS = { ipv4: { group: "224.7.7.7", port: PORT + 1 }, ipv6: { group: "ff02::7777", port: PORT + 2 } } as const;
+/** ICMPv6 without which there is no IPv6: listener queries, reports and their end, router solicitation, discovery. */
+const DISCOVERY = [130, 131, 132, 133, 135, 136, 143];
+/** With these, advertisements and redirects, a pod would make itself its neighbours' router. */
+const ROUTERS_OWN = [134, 137];
 const OPEN: ClusterDraft = { policies: {} };
 /** `a` hears from `b` alone, and speaks to nobody. */
 const GUARDED: ClusterDraft = {
@@ -22,6 +27,13 @@ const GUARDED: ClusterDraft = {
     "shop/silent": { spec: { podSelector: only("a"), policyTypes: ["Egress"] } },
   },
 };
+
+/** How a datagram is sent. */
+interface Way {
+  readonly to: string;
+  readonly port: number;
+  readonly from?: string;
+}
 
 /** Packets that the one line of `save -c` has seen. @throws AssertionError unless there is exactly one */
 function countOf(saved: string, line: RegExp): number {
@@ -106,6 +118,14 @@ for (const backend of ["nft", "legacy"] as const) {
           assert.equal(await tell("c", { do: "ask", to: ADDRESSES.a.ipv6, port: PORT, bytes: 1 }), false);
         });
 
+        it("discovery and listener messages pass where nothing else does, those of routers do not", async () => {
+          const types = [...DISCOVERY, ...ROUTERS_OWN];
+          await apply(OPEN);
+          assert.deepEqual(await arrivals(bed, "c", "a", types), types, "while nobody is isolated they all arrive");
+          await apply(GUARDED);
+          assert.deepEqual(await arrivals(bed, "c", "a", types), DISCOVERY);
+        });
+
         for (const family of FAMILIES) {
           it(`path MTU discovery works before and after an unrelated change: ${family}`, async () => {
             const dark = (peers: readonly PodHost[]): ClusterDraft => ({
@@ -162,19 +182,29 @@ for (const backend of ["nft", "legacy"] as const) {
       if (wiring === "bridge") {
         describe("case 30", () => {
           it("link-local addresses, broadcasts and multicasts do not reach an isolated pod around its own address", async () => {
-            await tell("a", { do: "listen", port: PORT + 1, group: GROUPS.ipv4 }).catch(() => undefined);
-            const linkLocal = await linkLocalOf("a");
-            const ways = [`${linkLocal}%eth0`, "10.101.1.255", "255.255.255.255"];
+            for (const family of FAMILIES) await tell("a", { do: "listen", ...GROUPS[family] });
+            const group6 = { to: `${GROUPS.ipv6.group}%eth0`, port: GROUPS.ipv6.port };
+            const ways: readonly Way[] = [
+              { to: `${await linkLocalOf("a")}%eth0`, port: PORT },
+              { to: "10.101.1.255", port: PORT },
+              { to: "255.255.255.255", port: PORT },
+              { to: GROUPS.ipv4.group, port: GROUPS.ipv4.port },
+              // By itself IPv6 sends to a group from a link-local address, which is looked at for itself.
+              group6, { ...group6, from: ADDRESSES.c.ipv6 },
+            ];
             await apply(OPEN);
-            await tell("a", { do: "heard" });
-            for (const to of ways) await tell("c", { do: "ask", to, port: PORT, bytes: 1 });
-            assert.equal(await tell("a", { do: "heard" }), ways.length, "while nobody is isolated they all arrive");
+            for (const way of ways) assert.equal(await heardBy("a", way), 1, `while nobody is isolated: ${JSON.stringify(way)}`);
             await apply(GUARDED);
-            await tell("a", { do: "heard" });
-            for (const to of ways) await tell("c", { do: "ask", to, port: PORT, bytes: 1 });
-            assert.equal(await tell("a", { do: "heard" }), 0);
+            for (const way of ways) assert.equal(await heardBy("a", way), 0, JSON.stringify(way));
           });
         });
+      }
+
+      /** How many datagrams a host hears when `c` sends one. */
+      async function heardBy(host: HostName, way: Way): Promise<unknown> {
+        await tell(host, { do: "heard" });
+        await tell("c", { do: "ask", bytes: 1, ...way });
+        return await tell(host, { do: "heard" });
       }
 
       async function tell(host: HostName, order: OddOrder): Promise<unknown> {

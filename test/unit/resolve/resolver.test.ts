@@ -203,6 +203,22 @@ describe("Resolver: over time", () => {
     assert.equal(resolver.nodeState("n1").policies.size, 0);
   });
 
+  it("26 a policy whose pod selector is not understood any more stays as it was, until it is again", () => {
+    const resolver = resolve({ pods: [SUBJECT], policies: [allowWeb] });
+    const before = ruleOn(resolver, "ingress");
+    resolver.setNetworkPolicy(policy("shop/p", { podSelector: { matchCEL: "x" }, ingress: [{}] }, "s"));
+    resolver.setPod(pod("shop/db-1", "n1", ["10.0.0.5"], { tier: "db" }));
+    resolver.takeChanges();
+    const isolatedBy = () => [...resolver.nodeState("n1").pods.values()].map(({ name, ingress: by }) => [name, by]);
+    assert.deepEqual(isolatedBy(), [["db", ["shop/p"]], ["db-1", ["shop/p"]]]);
+    assert.deepEqual(ruleOn(resolver, "ingress"), before, "not the rule that came with it");
+    assert.match(resolver.problems()[0]?.message ?? "", /spec\.podSelector\.matchCEL/);
+    resolver.setNetworkPolicy(policy("shop/p", { podSelector: { matchLabels: { tier: "none" } } }, "s"));
+    resolver.takeChanges();
+    assert.deepEqual(isolatedBy(), [["db", []], ["db-1", []]]);
+    assert.deepEqual(resolver.problems(), []);
+  });
+
   it("a retired segment is gone at once, whatever is set, and comes back", () => {
     const resolver = resolve({ pods: [SUBJECT], policies: [allowWeb, ingress] });
     resolver.setRetired("s", true);
