@@ -16,7 +16,7 @@ export interface EnforcerSettings {
   readonly logPerSecond: number;
   /** Connections of peers that leave are cut together, at most once in so many milliseconds. */
   readonly leaversMs: number;
-  /** How often the kernel is compared with what should be in it. Milliseconds. */
+  /** From the start of one look whether the kernel holds what it should to the start of the next. Milliseconds. */
   readonly driftCheckMs: number;
   /** The disk copy is written at most once in so many milliseconds. */
   readonly diskCopyMs: number;
@@ -33,7 +33,8 @@ export const DEFAULT_ENFORCER_SETTINGS: EnforcerSettings = {
   logDrops: "Audit",
   logPerSecond: 10,
   leaversMs: 1_000,
-  driftCheckMs: 5_000,
+  // Damage is put right within 5 s: the look and the repair take their time too.
+  driftCheckMs: 4_500,
   diskCopyMs: 10_000,
   streamSilenceMs: 45_000,
 };

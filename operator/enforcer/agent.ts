@@ -2,8 +2,6 @@ import { isDeepStrictEqual } from "node:util";
 import { errorMessage } from "../api/error-message.ts";
 import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
 import type { NodeState } from "../api/node-state.ts";
-import type { Backoff } from "../timing/backoff.ts";
-import { waitAfter } from "../timing/backoff.ts";
 import type { Versions } from "../stream/versions.ts";
 import type { Clock } from "./clock.ts";
 import type { NodeCopy } from "./disk-copy.ts";
@@ -12,11 +10,13 @@ import type { NodeFigures } from "./metrics-text.ts";
 import { NetfilterError } from "./netfilter/netfilter.ts";
 import type { Applied, NodeFirewall, NodeSettings } from "./node-firewall.ts";
 import type { Memory } from "./node-memory.ts";
-import type { NodeReport } from "./node-report.ts";
-import { NO_PACKETS } from "./packet-counts.ts";
+import type { Failure, NodeReport } from "./node-report.ts";
+import { EMPTY_STATE } from "./node-state.ts";
 import type { PacketLog } from "./packet-log/packet-log.ts";
 import type { InForce } from "./reports.ts";
 import { Reports } from "./reports.ts";
+import type { Situation, Turn } from "./timetable.ts";
+import { Timetable } from "./timetable.ts";
 import { WakeUp } from "./wake-up.ts";
 
 export interface AgentOptions {
@@ -47,7 +47,6 @@ interface Wanted {
 const SWEEP_AFTER_MS = 200;
 /** Tools that hang are given up after some 10 to 20 s, and wait up to 5 s for the lock of others. */
 const STALLED_AFTER_MS = 7_000;
-const RETRY: Backoff = { firstMs: 100, mostMs: 5_000 };
 
 /**
  * Keeps the node's firewall equal to the newest state of its stream. Until the first complete state has come it only
@@ -61,9 +60,8 @@ export class Agent {
   readonly #packets: AgentOptions["packets"];
   readonly #log: LineLogger;
   readonly #clock: Clock;
-  readonly #random: () => number;
-  readonly #sweepAfterMs: number;
   readonly #stalledAfterMs: number;
+  readonly #times: Timetable;
   readonly #wakeUp = new WakeUp();
   #settings: NodeSettings = { ...DEFAULT_ENFORCER_SETTINGS, podCIDRs: [] };
   /** States that arrive while one is being applied replace each other here. */
@@ -74,10 +72,9 @@ export class Agent {
   #leaving: "no" | "asked" | "done" = "no";
   /** For these settings the firewall is prepared. */
   #prepared: NodeSettings | undefined;
-  #failures = 0;
-  #checkAt = 0;
-  #sweepAt = Infinity;
-  #leaversAt = Infinity;
+  /** What became of the last attempt at what is wanted, and of the last look at what is in force. */
+  #failure: Told | undefined;
+  #doubt: Told | undefined;
 
   constructor(options: AgentOptions) {
     this.#firewall = options.firewall;
@@ -86,20 +83,19 @@ export class Agent {
     this.#packets = options.packets;
     this.#log = options.log;
     this.#clock = options.clock;
-    this.#random = options.random;
-    this.#sweepAfterMs = options.sweepAfterMs ?? SWEEP_AFTER_MS;
     this.#stalledAfterMs = options.stalledAfterMs ?? STALLED_AFTER_MS;
+    this.#times = new Timetable({ sweepAfterMs: options.sweepAfterMs ?? SWEEP_AFTER_MS, random: options.random });
   }
 
   /** A state that the operator has sent is in force, and nothing has failed since. */
   get ready(): boolean {
-    return this.#applied?.wanted.origin === "stream" && this.#failures === 0;
+    return this.#applied?.wanted.origin === "stream" && this.#failure === undefined && this.#doubt === undefined;
   }
 
   /** What there is to be measured now. @throws NetfilterError */
   async figures(signal: AbortSignal): Promise<NodeFigures> {
     const { wanted, result } = this.#applied ?? {};
-    const counts = wanted === undefined ? NO_PACKETS : await this.#firewall.counts(wanted.state, signal);
+    const counts = await this.#firewall.counts(wanted?.state ?? EMPTY_STATE, signal);
     const { rules, sets } = result ?? { rules: { ipv4: 0, ipv6: 0 }, sets: 0 };
     return { counts, rules, sets, ready: this.ready };
   }
@@ -123,6 +119,7 @@ export class Agent {
     this.#copy = undefined;
     this.#reports.understood();
     this.#leaving = "no";
+    this.#times.arrived();
     this.#wakeUp.call();
   }
 
@@ -137,23 +134,42 @@ export class Agent {
     this.#copy = undefined;
     this.#reports.understood();
     this.#leaving = "asked";
+    this.#times.arrived();
     this.#wakeUp.call();
   }
 
   /** Works until the signal is aborted. Stopping touches no rule. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const turn = this.#times.turn(this.#clock.monotonic(), this.#situation);
       try {
-        await this.#watched(this.#work(signal), signal);
-        this.#failures = 0;
+        await this.#watched(this.#take(turn, signal), signal);
       } catch (error) {
-        if (!signal.aborted) await this.#fail(error, signal);
-        continue;
+        if (!signal.aborted) this.#fail(turn, error);
       }
-      if (!this.#hasWork) {
-        const next = this.#applied === undefined ? Infinity : Math.min(this.#checkAt, this.#sweepAt, this.#leaversAt);
-        await this.#wakeUp.sleep(Math.max(0, next - this.#clock.monotonic()), this.#clock, signal);
-      }
+      const wait = this.#times.next(this.#situation) - this.#clock.monotonic();
+      if (wait > 0) await this.#wakeUp.sleep(wait, this.#clock, signal);
+    }
+  }
+
+  get #situation(): Situation {
+    if (this.#leaving !== "no") return { news: this.#leaving === "asked", settled: false };
+    const prepared = this.#prepared === this.#settings;
+    const { wanted, settings = this.#prepared } = this.#applied ?? {};
+    const changed = this.#wanted !== wanted || settings !== this.#prepared;
+    // A look at what was in force would undo what an attempt at something newer has left, and each attempt looks too.
+    return { news: !prepared || changed || this.#copy !== undefined, settled: this.#failure === undefined || !prepared };
+  }
+
+  async #take(turn: Turn, signal: AbortSignal): Promise<void> {
+    switch (turn) {
+      case "state":
+        return await this.#pursue(signal);
+      case "check":
+        return await this.#check(signal);
+      case "sweep":
+        return await this.#sweep(signal);
+      case "nothing":
     }
   }
 
@@ -164,7 +180,7 @@ export class Agent {
       if (done.signal.aborted || signal.aborted) return;
       const message = `what the node is to do takes longer than ${this.#stalledAfterMs / 1_000} s, and is still waited for`;
       this.#log.warn("the firewall's tools take long", { message });
-      this.#reports.failed(this.#inForce, { reason: "ApplyStalled", message });
+      this.#reports.failed(this.#inForce, this.#judged({ reason: "ApplyStalled", message }));
     });
     try {
       await work;
@@ -179,27 +195,20 @@ export class Agent {
     return applied && { state: applied.wanted.state, result: applied.result };
   }
 
-  get #hasWork(): boolean {
-    if (this.#leaving !== "no") return this.#leaving === "asked";
-    return this.#wanted !== this.#applied?.wanted || this.#prepared !== this.#settings;
-  }
-
-  async #work(signal: AbortSignal): Promise<void> {
+  /** Brings about what is wanted. */
+  async #pursue(signal: AbortSignal): Promise<void> {
     if (this.#leaving === "asked") await this.#leave(signal);
     if (this.#leaving !== "no") return;
     const settings = this.#settings;
     if (this.#prepared !== settings) await this.#firewall.prepare(settings, signal);
     this.#prepared = settings;
+    this.#times.watch(this.#clock.monotonic(), settings.driftCheckMs);
     // They have changed meanwhile: nothing is confirmed that is not enforced as it should be.
     if (this.#settings !== settings) return;
     if (this.#copy !== undefined) await this.#consider(this.#copy, signal);
     const wanted = this.#wanted;
-    if (wanted === undefined) return;
-    const leavers = this.#clock.monotonic() >= this.#leaversAt;
-    const { wanted: last, settings: lastSettings } = this.#applied ?? {};
-    if (leavers || lastSettings !== settings || last !== wanted) await this.#apply(wanted, settings, signal);
-    else if (this.#clock.monotonic() >= this.#checkAt) await this.#check(wanted, settings, signal);
-    else if (this.#clock.monotonic() >= this.#sweepAt) await this.#sweep(signal);
+    if (wanted !== undefined) await this.#apply(wanted, settings, signal);
+    this.#failure = undefined;
   }
 
   /** A kernel that holds something newer than the copy must not go back in time. */
@@ -216,6 +225,8 @@ export class Agent {
     // From the first step on nothing is in force any more, also if the second fails.
     this.#prepared = undefined;
     this.#applied = undefined;
+    this.#doubt = undefined;
+    this.#times.stop();
     const { chains, sets } = await this.#firewall.clear(this.#clock, signal);
     await this.#memory?.forget();
     this.#packets?.follow(undefined, this.#settings);
@@ -229,6 +240,10 @@ export class Agent {
     const { state } = wanted;
     const start = this.#clock.monotonic();
     const result = await this.#firewall.apply(state, signal);
+    this.#failure = undefined;
+    // Whoever began with a look at the kernel has put all of it right.
+    if (this.#firewall.intact) this.#doubt = undefined;
+    this.#times.changed(this.#clock.monotonic(), result.leaversDue);
     this.#settle(wanted, settings, result);
     const duration = Math.round(this.#clock.monotonic() - start);
     const { wrote, rules, sets } = result;
@@ -236,17 +251,24 @@ export class Agent {
     if (wrote) this.#log.info(wanted.origin === "disk" ? "disk copy applied" : "state applied", facts);
   }
 
-  async #check(wanted: Wanted, settings: NodeSettings, signal: AbortSignal): Promise<void> {
-    const result = await this.#firewall.verify(wanted.state, signal);
+  /** Looks whether what is in force still is, and puts it right. */
+  async #check(signal: AbortSignal): Promise<void> {
+    const start = this.#clock.monotonic();
+    const { wanted } = this.#applied ?? {};
+    // What an earlier run has left is in force, though nobody knows what it is: it should be asked at least.
+    if (wanted === undefined) await this.#firewall.uphold(signal);
+    const result = wanted && (await this.#firewall.verify(wanted.state, signal));
+    this.#doubt = undefined;
+    this.#times.checked(start, this.#clock.monotonic(), this.#settings.driftCheckMs, result?.leaversDue);
+    if (wanted === undefined || result === undefined || this.#prepared === undefined) return;
     const { wrote, rules, sets } = result;
     if (wrote) this.#log.warn("drift corrected", { ...rules, sets });
-    this.#settle(wanted, settings, result);
-    await this.#sweep(signal);
+    this.#settle(wanted, this.#prepared, result);
   }
 
   /** What is in force stays so if this fails; the next check tries again. */
   async #sweep(signal: AbortSignal): Promise<void> {
-    this.#sweepAt = Infinity;
+    this.#times.swept();
     try {
       await this.#firewall.sweep(signal);
     } catch (error) {
@@ -258,21 +280,33 @@ export class Agent {
   #settle(wanted: Wanted, settings: NodeSettings, result: Applied): void {
     const { state, versions, origin } = wanted;
     this.#applied = { wanted, settings, result };
-    this.#checkAt = this.#clock.monotonic() + this.#settings.driftCheckMs;
-    this.#sweepAt = this.#clock.monotonic() + this.#sweepAfterMs;
-    this.#leaversAt = result.leaversDue ?? Infinity;
     this.#packets?.follow(state, settings);
-    this.#reports.inForce({ state, result }, origin === "disk" ? "EnforcingDiskCopy" : "Enforcing");
+    const wrong = this.#doubt ?? this.#failure;
+    if (wrong !== undefined) this.#reports.failed({ state, result }, this.#judged(wrong));
+    else this.#reports.inForce({ state, result }, origin === "disk" ? "EnforcingDiskCopy" : "Enforcing");
     if (origin === "stream") this.#memory?.keep({ settings, state, versions });
   }
 
-  async #fail(error: unknown, signal: AbortSignal): Promise<void> {
-    this.#failures += 1;
+  #fail(turn: Turn, error: unknown): void {
     const reason = error instanceof NetfilterError ? error.reason : "ApplyFailed";
-    const message = errorMessage(error);
-    this.#log.error("the firewall could not be brought to its state", { reason, error: message });
-    this.#reports.failed(this.#inForce, { reason, message });
-    // What comes meanwhile is tried at once: it may be just what helps.
-    await this.#wakeUp.sleep(waitAfter(this.#failures, RETRY, this.#random), this.#clock, signal);
+    const told: Told = { reason, message: errorMessage(error) };
+    this.#log.error("the firewall could not be brought to its state", { reason, error: told.message });
+    // Also what came not of something newer, but of peers that have left.
+    if (turn === "state" && this.#situation.news) this.#failure = told;
+    else this.#doubt = told;
+    this.#times.failed(this.#clock.monotonic(), turn);
+    this.#reports.failed(this.#inForce, this.#judged(told));
+  }
+
+  /**
+   * Whether what is in force holds beside something that went wrong, decided here alone. It does when only something
+   * newer could not be brought about; not when it could not be looked at or put right, or when attempts have left an
+   * unknown part of something else.
+   */
+  #judged(wrong: Told): Failure {
+    const doubt = this.#doubt !== undefined || !this.#firewall.intact;
+    return doubt ? { ...wrong, doubt } : wrong;
   }
 }
+
+type Told = Omit<Failure, "doubt">;

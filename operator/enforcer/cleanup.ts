@@ -1,8 +1,8 @@
 import { SYSTEM_CLOCK } from "./clock.ts";
 import { removeDiskCopy } from "./disk-copy.ts";
 import { PREFIX } from "./layout/ruleset.ts";
+import { setsOf } from "./netfilter/absence.ts";
 import { CommandNetfilter } from "./netfilter/command-netfilter.ts";
-import { NetfilterError } from "./netfilter/netfilter.ts";
 import { runTool } from "./netfilter/tool.ts";
 import { diskCopyPath } from "./node-memory.ts";
 import { removeOurs } from "./removal.ts";
@@ -23,12 +23,6 @@ export async function cleanUp(stateDirectory: string, signal: AbortSignal): Prom
 }
 
 async function ownSets(signal: AbortSignal): Promise<readonly string[]> {
-  try {
-    const { stdout } = await runTool({ program: "ipset", missing: "IpsetMissing" }, ["list", "-name"], "", signal);
-    return stdout.split("\n").filter((name) => name.startsWith(PREFIX));
-  } catch (error) {
-    // A kernel without sets holds none of ours.
-    if (error instanceof NetfilterError && error.message.includes("Cannot open session to kernel")) return [];
-    throw error;
-  }
+  const listed = await setsOf(runTool({ program: "ipset", missing: "IpsetMissing" }, ["list", "-name"], "", signal));
+  return listed.split("\n").filter((name) => name.startsWith(PREFIX));
 }

@@ -1,5 +1,6 @@
 import type { NodeState } from "../api/node-state.ts";
 import { Generations } from "./generations.ts";
+import { GoneAddresses } from "./gone-addresses.ts";
 import { GoodCheck } from "./good-check.ts";
 import type { Family } from "./layout/family.ts";
 import { familyOf } from "./layout/family.ts";
@@ -9,6 +10,7 @@ import type { LayoutOptions } from "./layout/options.ts";
 import type { Ruleset } from "./layout/ruleset.ts";
 import type { MemberView, Netfilter } from "./netfilter/netfilter.ts";
 import { EMPTY_STATE, Owners, withoutMembers } from "./node-state.ts";
+import { losesCounts, PacketTotals } from "./packet-counts.ts";
 import { chainsOf } from "./render/chain-lines.ts";
 import type { KernelState } from "./render/kernel-state.ts";
 import { inKernelOrder } from "./render/leaf-order.ts";
@@ -40,8 +42,14 @@ export interface FamilyApplied {
   readonly leaversDue: number | undefined;
 }
 
-/** Each takes up to a second on a busy node: the others wait for the next quiet moment. */
-const FORGOTTEN_AT_ONCE = 4;
+/** What goes on where settings or the node have another `FamilyFirewall` take the place of one. */
+export class FamilyRecords {
+  readonly packets = new PacketTotals();
+  readonly gone = new GoneAddresses();
+}
+
+/** A change that empties a counter waits so long at most for somebody to read it. It takes some milliseconds. */
+const COUNTED_MS = 100;
 
 /** Keeps one family's kernel tables equal to a node's state. One call at a time. */
 export class FamilyFirewall {
@@ -68,12 +76,13 @@ export class FamilyFirewall {
   readonly #owners: Owners;
   readonly #checked = new GoodCheck();
   #generations: Generations | undefined;
-  /** Addresses that no pod has any more, whose connections are still tracked. */
-  readonly #gone = new Set<string>();
+  readonly #records: FamilyRecords;
+  #intact = true;
 
-  constructor(netfilter: Netfilter, family: Family, given: FamilyPlan) {
+  constructor(netfilter: Netfilter, family: Family, given: FamilyPlan, records = new FamilyRecords()) {
     this.#netfilter = netfilter;
     this.family = family;
+    this.#records = records;
     this.#plan = given;
     this.#layout = new Layout(family, given.options);
     this.#owners = new Owners(family);
@@ -113,12 +122,17 @@ export class FamilyFirewall {
   /** @param found what the kernel has just been seen to hold */
   async #apply(state: NodeState, found: KernelState | undefined, signal: AbortSignal): Promise<FamilyApplied> {
     const owners = this.#owners.changes(this.#state, state);
-    // What the old pod's address was allowed must be over before the new one's begins to count.
-    if (owners.moved.length > 0) await this.#bring(withoutMembers(state, owners.moved), owners.moved, found, signal);
+    const { gone } = this.#records;
+    gone.add(owners.left);
+    // A pod that came after another was gone, and before what that one had open was forgotten, takes its place as well.
+    const moved = [...owners.moved, ...(await gone.claim(owners.came))];
+    if (moved.length > 0) {
+      // What the old pod's address was allowed must be over before the new one's begins to count.
+      await this.#bring(withoutMembers(state, moved), moved, found, signal);
+      gone.release(moved);
+    }
     const applied = await this.#bring(state, [], found, signal);
-    for (const address of owners.left) this.#gone.add(address);
-    for (const address of owners.came) this.#gone.delete(address);
-    return { ...applied, wrote: applied.wrote || owners.moved.length > 0 };
+    return { ...applied, wrote: applied.wrote || moved.length > 0 };
   }
 
   async #bring(
@@ -129,9 +143,26 @@ export class FamilyFirewall {
   ): Promise<FamilyApplied> {
     // After a start, a failure, or for a check: what is found to differ then is a repair, and may have let anyone in.
     const repair = this.#kernel === undefined;
-    const current = this.#kernel ?? found ?? (await this.#netfilter.read(this.family, signal));
+    const current = this.#kernel ?? found ?? (await this.#look(this.#netfilter.read(this.family, signal)));
     if (this.#marks === undefined) throw new Error("apply before prepare");
-    const marks = this.#marks;
+    try {
+      const applied = await this.#write(state, moved, current, this.#marks, signal);
+      if (repair) this.#intact = true;
+      return applied;
+    } catch (error) {
+      if (repair) this.#intact &&= this.#holds(current, this.#marks);
+      throw error;
+    }
+  }
+
+  async #write(
+    state: NodeState,
+    moved: readonly string[],
+    current: KernelState,
+    marks: Marks,
+    signal: AbortSignal,
+  ): Promise<FamilyApplied> {
+    const repair = this.#kernel === undefined;
     const meant = this.#layout.of(state);
     const ruleset = withVersions(current, inKernelOrder(current, meant, marks), (each) => chainsOf(each, marks));
     const sets = setSteps(current, ruleset);
@@ -166,6 +197,24 @@ export class FamilyFirewall {
     return applied;
   }
 
+  /** What nobody can look at is not known to hold. */
+  async #look<T>(look: Promise<T>): Promise<T> {
+    try {
+      return await look;
+    } catch (error) {
+      this.#intact = false;
+      throw error;
+    }
+  }
+
+  /** Whether the kernel has been found to hold all of what was last brought about. */
+  #holds(found: KernelState, marks: Marks): boolean {
+    if (this.#state === undefined) return false;
+    const meant = this.#layout.of(this.#state);
+    const ruleset = withVersions(found, inKernelOrder(found, meant, marks), (each) => chainsOf(each, marks));
+    return inForce(plan(found, ruleset, marks, marks));
+  }
+
   #mayCutLeavers(): boolean {
     return this.#plan.monotonic() - this.#cutAt >= this.#plan.leaversMs;
   }
@@ -175,13 +224,25 @@ export class FamilyFirewall {
     return this.#checked.members;
   }
 
+  /**
+   * What was last wholly brought about is in force as far as anybody knows: changes that failed since have left it as it
+   * was. Not so once the kernel could not be read, or was found otherwise and could not be put right.
+   */
+  get intact(): boolean {
+    return this.#intact;
+  }
+
   /** Looks at the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
   async verify(state: NodeState, view: MemberView, signal: AbortSignal): Promise<FamilyApplied> {
     // A kernel that cannot be read holds up no change: what it is known to hold stays known.
-    const look = { state, layout: this.#layout, view, outline: await this.#netfilter.outline(this.family, view, signal) };
+    const outline = await this.#look(this.#netfilter.outline(this.family, view, signal));
+    const look = { state, layout: this.#layout, view, outline };
     const known = this.#kernel === undefined ? undefined : this.#checked.stillGood(look);
-    if (known !== undefined) return known;
-    const found = await this.#netfilter.read(this.family, signal);
+    if (known !== undefined) {
+      this.#intact = true;
+      return known;
+    }
+    const found = await this.#look(this.#netfilter.read(this.family, signal));
     this.#kernel = undefined;
     const applied = await this.#apply(state, found, signal);
     if (!applied.wrote && this.#isSettled) this.#checked.keep({ ...look, applied }, membersOf(found));
@@ -202,6 +263,7 @@ export class FamilyFirewall {
     const garbage = this.#garbage;
     this.#garbage = undefined;
     if (garbage !== undefined && garbage.sweepChains !== "") {
+      await this.#keepCounts(garbage.sweepChains, signal);
       this.#kernel = undefined;
       await this.#netfilter.restoreRules(this.family, garbage.sweepChains, signal);
       // nftables lets go of a dead chain's sets only some time later: they go with the next sweep.
@@ -212,17 +274,22 @@ export class FamilyFirewall {
       this.#kernel = garbage.swept;
     }
     await this.#nameState(signal);
-    for (const address of [...this.#gone].slice(0, FORGOTTEN_AT_ONCE)) {
-      await this.#netfilter.forgetAddress(this.family, address, signal);
-      this.#gone.delete(address);
-    }
+    this.#records.gone.forget((address, stop) => this.#netfilter.forgetAddress(this.family, address, stop), signal);
+  }
+
+  /** Looks how many packets met their end in our chains. @throws NetfilterError */
+  async count(signal: AbortSignal): Promise<void> {
+    await this.#records.packets.look(() => this.#netfilter.reached(this.family, signal));
   }
 
   async #run(steps: Plan, signal: AbortSignal): Promise<void> {
     // Forgotten before the first write: a failure leaves an unknown part in force.
     this.#kernel = undefined;
-    this.#checked.forget();
+    this.#garbage = undefined;
+    if (!inForce(steps)) this.#checked.forget();
+    const counted = this.#keepCounts(steps.rules + steps.generation, signal);
     if (steps.fill !== "") await this.#netfilter.restoreSets(steps.fill, signal);
+    await counted;
     // The tool is asked once where nothing has to come in between.
     const [first, second] = steps.drain === "" ? [steps.rules + steps.generation, ""] : [steps.rules, steps.generation];
     if (first !== "") await this.#netfilter.restoreRules(this.family, first, signal);
@@ -230,6 +297,15 @@ export class FamilyFirewall {
     if (second !== "") await this.#netfilter.restoreRules(this.family, second, signal);
     this.#kernel = steps.applied;
     this.#garbage = steps;
+  }
+
+  /** Takes what the kernel has counted before these rules make it forget that, if that does not take long. */
+  async #keepCounts(rules: string, signal: AbortSignal): Promise<void> {
+    if (!losesCounts(rules)) return;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(COUNTED_MS)]);
+    const late = new Promise<void>((resolve) => limit.addEventListener("abort", () => resolve(), { once: true }));
+    // No change waits for a counter that cannot be read: whoever asks for it is told why.
+    await Promise.race([this.count(limit).catch(() => undefined), late]);
   }
 
   /** Where no mark says which generation judged a connection, those that are denied now are looked up and forgotten. */

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { NodeState } from "../api/node-state.ts";
 import type { FamilyApplied } from "./family-firewall.ts";
 import type { Layout } from "./layout/layout.ts";
@@ -5,22 +6,31 @@ import type { MemberView } from "./netfilter/netfilter.ts";
 
 /** To list so many members at each check costs about as much as to ask how many there are. */
 const FEW_MEMBERS = 2_000;
-/** At the default period: a minute. */
+/** At the default period: less than a minute. */
 const LOOKS = 12;
 
-/** How checks look at sets. The kernel's tools list those of both families together. @param members of both */
-export function viewOf(members: number): MemberView {
-  return members <= FEW_MEMBERS ? "listed" : "counted";
+/**
+ * How checks look at sets, one after the other. Of large sets most have the number of their members alone: one put in for
+ * another shows at the next thorough look.
+ */
+export class MemberViews {
+  #looks = 0;
+
+  /** @param members of both families: the kernel's tools list them together */
+  next(members: number): MemberView {
+    if (members <= FEW_MEMBERS) return "listed";
+    this.#looks += 1;
+    return this.#looks % LOOKS === 0 ? "listed" : "counted";
+  }
 }
 
 /**
- * The last check of a family that found the kernel as it should be. As long as its outline stays the same, so does what
- * the check has found. An outline of large sets has the number of their members alone: one put in for another shows at
- * the next thorough look.
+ * The last checks of a family that found the kernel as it should be. As long as its outline stays the same, so does what
+ * the check has found.
  */
 export class GoodCheck {
-  #last: Checked | undefined;
-  #looks = 0;
+  /** With the digest of the outline: that of large sets is long. */
+  readonly #last = new Map<MemberView, Checked>();
   #members = 0;
 
   /** Of the family's sets, when they were last looked at. */
@@ -29,23 +39,21 @@ export class GoodCheck {
   }
 
   /** @param members of the family's sets together */
-  keep(checked: Checked, members: number): void {
-    this.#last = checked;
-    this.#looks = 0;
+  keep({ outline, ...checked }: Checked, members: number): void {
+    this.#last.set(checked.view, { ...checked, outline: digest(outline) });
     this.#members = members;
   }
 
+  /** To be called before anything is written. */
   forget(): void {
-    this.#last = undefined;
+    this.#last.clear();
   }
 
   /** What the last good check has found, if that still holds. */
   stillGood({ state, layout, view, outline }: Omit<Checked, "applied">): FamilyApplied | undefined {
-    const last = this.#last;
-    if (last === undefined || last.state !== state || last.layout !== layout || last.view !== view) return undefined;
-    if (last.outline !== outline) return undefined;
-    this.#looks += 1;
-    return view === "listed" || this.#members === 0 || this.#looks < LOOKS ? last.applied : undefined;
+    const last = this.#last.get(view);
+    if (last === undefined || last.state !== state || last.layout !== layout) return undefined;
+    return last.outline === digest(outline) ? last.applied : undefined;
   }
 }
 
@@ -56,4 +64,8 @@ interface Checked {
   /** Of the kernel, taken before it was read. */
   readonly outline: string;
   readonly applied: FamilyApplied;
+}
+
+function digest(outline: string): string {
+  return hash("sha256", outline);
 }

@@ -8,6 +8,8 @@ import type { Finding } from "./finding.ts";
 export interface HostFacts {
   /** Pods hang on a Linux bridge. */
   readonly bridged: boolean;
+  /** The kernel speaks IPv6; pods do it too then, if only by link-local addresses. */
+  readonly ipv6: boolean;
   /** The node's own addresses. */
   readonly addresses: ReadonlySet<string>;
   readonly findings: readonly Finding[];
@@ -21,23 +23,24 @@ export interface Host {
   bridges(pods: ReadonlySet<string>): Promise<boolean>;
 }
 
-export const UNKNOWN_HOST: HostFacts = { bridged: false, addresses: new Set(), findings: [] };
+export const UNKNOWN_HOST: HostFacts = { bridged: false, ipv6: true, addresses: new Set(), findings: [] };
 
 const BRIDGE_FILTERS = [
-  { family: "ipv4", file: "bridge-nf-call-iptables" },
-  { family: "ipv6", file: "bridge-nf-call-ip6tables" },
+  { family: "ipv4", file: "bridge-nf-call-iptables", past: "iptables" },
+  { family: "ipv6", file: "bridge-nf-call-ip6tables", past: "ip6tables, if only by link-local addresses" },
 ] as const;
 
 export class LinuxHost implements Host {
   async look(pods: ReadonlySet<string>): Promise<HostFacts> {
     const bridges = await bridgesOf(pods);
+    const ipv6 = await exists("/proc/sys/net/ipv6");
     const findings = [
-      ...(bridges.length > 0 ? unfilteredBridge(bridges, pods) : []),
+      ...(bridges.length > 0 ? unfilteredBridge(bridges, ipv6) : []),
       ...(await forgeableSources(pods)),
       ...(await ipvs()),
     ];
     const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []).map(({ address }) => address);
-    return { bridged: bridges.length > 0, addresses: new Set(addresses), findings };
+    return { bridged: bridges.length > 0, ipv6, addresses: new Set(addresses), findings };
   }
 
   async bridges(pods: ReadonlySet<string>): Promise<boolean> {
@@ -57,16 +60,19 @@ async function bridgesOf(pods: ReadonlySet<string>): Promise<readonly string[]> 
   return found;
 }
 
-/** Frames from port to port of a bridge pass iptables only where the kernel is told so, per network namespace. */
-function unfilteredBridge(bridges: readonly string[], pods: ReadonlySet<string>): readonly Finding[] {
+/**
+ * Frames from port to port of a bridge pass iptables only where the kernel is told so, per network namespace. Pods have
+ * link-local addresses of their own, whatever the bridge or the cluster has of IPv6.
+ */
+function unfilteredBridge(bridges: readonly string[], ipv6: boolean): readonly Finding[] {
   const findings: Finding[] = [];
-  for (const { family, file } of BRIDGE_FILTERS) {
-    if (family === "ipv6" && ![...pods].some((address) => address.includes(":"))) continue;
+  for (const { family, file, past } of BRIDGE_FILTERS) {
+    if (family === "ipv6" && !ipv6) continue;
     if (firstNumber(`/proc/sys/net/bridge/${file}`) === 1) continue;
     findings.push({
       reason: "BridgeNotFiltered",
       message:
-        `pods on bridge ${bridges.join(", ")} reach each other past iptables: ` +
+        `pods on bridge ${bridges.join(", ")} reach each other past ${past}: ` +
         `load br_netfilter and set net.bridge.${file}=1`,
       holds: false,
     });

@@ -1,26 +1,29 @@
 import type { EnforcerSettings } from "../api/enforcer-settings.ts";
 import type { LocalPod, NodeState } from "../api/node-state.ts";
+import { capabilities } from "./capabilities.ts";
 import type { Clock } from "./clock.ts";
-import { FamilyFirewall, hasFamily } from "./family-firewall.ts";
+import { closingFindings } from "./closing-findings.ts";
+import { eachInTurn, joined } from "./failures.ts";
+import { FamilyFirewall, FamilyRecords } from "./family-firewall.ts";
 import type { FamilyApplied, FamilyPlan } from "./family-firewall.ts";
 import type { Finding } from "./finding.ts";
-import { viewOf } from "./good-check.ts";
+import { MemberViews } from "./good-check.ts";
 import type { Host, HostFacts } from "./host.ts";
 import { UNKNOWN_HOST } from "./host.ts";
+import type { KernelFinding } from "./kernel-findings.ts";
+import { saidOn } from "./kernel-findings.ts";
 import { auditSubjects } from "./layout/audits.ts";
 import type { Family } from "./layout/family.ts";
 import { FAMILIES } from "./layout/family.ts";
 import type { Extension, LayoutOptions } from "./layout/options.ts";
 import { memoryOf } from "./layout/options.ts";
+import type { MarkField } from "./mark-field.ts";
+import { chooseField, isOutdated } from "./mark-field.ts";
 import type { Backend, Netfilter } from "./netfilter/netfilter.ts";
-import { NetfilterError } from "./netfilter/netfilter.ts";
-import { probe } from "./netfilter/probe.ts";
 import type { PacketCounts } from "./packet-counts.ts";
-import { NO_PACKETS, packetCounts } from "./packet-counts.ts";
+import { packetCounts } from "./packet-counts.ts";
 import type { Removed } from "./removal.ts";
 import { removeChains, removeOurs } from "./removal.ts";
-import { FIELDS } from "./render/marks.ts";
-import { kernelMarks } from "./render/plan.ts";
 import type { Stand, Standing } from "./standing.ts";
 import { standingOf } from "./standing.ts";
 
@@ -52,16 +55,19 @@ export interface NodeFirewallOptions {
 /** Keeps the kernel's tables of both families equal to a node's state, in one backend. One call at a time. */
 export class NodeFirewall {
   readonly #options: NodeFirewallOptions;
+  readonly #views = new MemberViews();
   #netfilter: Netfilter | undefined;
   #settings: NodeSettings | undefined;
   #families: readonly FamilyFirewall[] = [];
   #facts: HostFacts = UNKNOWN_HOST;
+  readonly #records: Readonly<Record<Family, FamilyRecords>> = { ipv4: new FamilyRecords(), ipv6: new FamilyRecords() };
   /** The pods for which bridges were last looked for. */
   #looked: NodeState["pods"] | undefined;
   /** Known since `prepare`. */
-  #findings: readonly Finding[] = [];
-  /** Our field of the connection mark; 0 = none. */
-  #field = 0;
+  #findings: readonly KernelFinding[] = [];
+  /** What `failClosed` leaves open with these pods. */
+  #closing: { readonly pods: NodeState["pods"]; readonly findings: readonly Finding[] } | undefined;
+  #field: MarkField | undefined;
   /** Looks at the node since it was last looked who else uses connection marks. */
   #looks = 0;
   /** The other backend may still hold rules of ours, which must go once the chosen one enforces. */
@@ -92,22 +98,22 @@ export class NodeFirewall {
   }
 
   async #prepareOn(netfilter: Netfilter, settings: NodeSettings, signal: AbortSignal): Promise<void> {
-    const findings: Finding[] = [];
-    const field = await this.#chooseField(netfilter, settings, findings, signal);
+    const field = await chooseField(netfilter, settings.connmarkMask, signal);
+    const findings: KernelFinding[] = field.kind === "ours" ? [] : [field.finding];
     const families: FamilyFirewall[] = [];
     for (const family of FAMILIES) {
-      const lacks = await this.#capabilities(netfilter, family, findings, signal);
+      const { lacks, findings: more } = await capabilities(netfilter, family, signal);
+      findings.push(...more);
       if (lacks === undefined) continue;
-      const options = layoutOptions(settings, lacks, field === undefined);
-      if (settings.failClosed && settings.podCIDRs.length === 0) findings.push(CLOSING_REFUSED);
+      const options = layoutOptions(settings, lacks, field.bits === 0);
       const given: FamilyPlan = {
         options,
-        mask: memoryOf(options) === "mark" ? (field ?? 0) : 0,
+        mask: memoryOf(options) === "mark" ? field.bits : 0,
         ownAddresses: this.#facts.addresses,
         leaversMs: settings.leaversMs,
         monotonic: this.#options.monotonic,
       };
-      const firewall = new FamilyFirewall(netfilter, family, given);
+      const firewall = new FamilyFirewall(netfilter, family, given, this.#records[family]);
       await firewall.prepare(signal);
       families.push(firewall);
     }
@@ -115,11 +121,12 @@ export class NodeFirewall {
     this.#netfilter = netfilter;
     this.#families = families;
     this.#settings = settings;
-    this.#field = field ?? 0;
+    this.#field = field;
     this.#looks = 0;
-    this.#findings = distinct(findings);
+    this.#findings = findings;
     this.#otherIsSwept = false;
     this.#facts = UNKNOWN_HOST;
+    this.#closing = undefined;
   }
 
   /** What the kernel holds beside `state`, which an earlier run had in force; after `prepare`. @throws NetfilterError */
@@ -141,10 +148,8 @@ export class NodeFirewall {
   async clear(clock: Clock, signal: AbortSignal): Promise<Removed> {
     this.#netfilter ??= this.#options.netfilter(await this.#options.chooseBackend(signal));
     const chosen = this.#netfilter;
-    const sets = async () => {
-      const held = await Promise.all(FAMILIES.map((family) => chosen.read(family, signal)));
-      return held.flatMap(({ sets: ours }) => [...ours.keys()]);
-    };
+    // The names of the other family's sets come with them, also where the kernel has no IPv6.
+    const sets = async () => [...(await chosen.read("ipv4", signal)).sets.keys()];
     this.#families = [];
     this.#settings = undefined;
     try {
@@ -179,35 +184,44 @@ export class NodeFirewall {
   async verify(state: NodeState, signal: AbortSignal): Promise<Applied> {
     await this.#giveWay(signal);
     await this.#look(state);
-    const view = viewOf(this.#families.reduce((sum, { members }) => sum + members, 0));
+    const view = this.#views.next(this.#families.reduce((sum, { members }) => sum + members, 0));
     return await this.#each(state, (firewall) => firewall.verify(state, view, signal));
   }
 
   /** @throws NetfilterError */
   async counts(state: NodeState, signal: AbortSignal): Promise<PacketCounts> {
-    const netfilter = this.#netfilter;
-    if (netfilter === undefined) return NO_PACKETS;
-    const reached = await Promise.all(this.#families.map(({ family }) => netfilter.reached(family, signal)));
-    return packetCounts(reached, auditSubjects(state.pods.values()));
+    await Promise.all(this.#families.map((firewall) => firewall.count(signal)));
+    return packetCounts(FAMILIES.map((family) => this.#records[family].packets.totals), auditSubjects(state.pods.values()));
+  }
+
+  /** What was last wholly brought about is in force as far as anybody knows, also where a change has failed since. */
+  get intact(): boolean {
+    return this.#families.every(({ intact }) => intact);
+  }
+
+  /** Puts the skeleton back where somebody has taken it away: for when there is no state. @throws NetfilterError */
+  async uphold(signal: AbortSignal): Promise<void> {
+    await eachInTurn(this.#families.map((firewall) => () => firewall.prepare(signal)));
   }
 
   /** What may wait until a state is confirmed but not until the next one. @throws NetfilterError */
   async sweep(signal: AbortSignal): Promise<void> {
+    const other = async (): Promise<void> => {
+      if (!this.#otherIsSwept) await this.#sweepOther(signal);
+      this.#otherIsSwept = true;
+    };
     // First: rules over there hold sets that are of no use here any more.
-    if (!this.#otherIsSwept) await this.#sweepOther(signal);
-    this.#otherIsSwept = true;
-    for (const firewall of this.#families) await firewall.sweep(signal);
+    await eachInTurn([other, ...this.#families.map((firewall) => () => firewall.sweep(signal))]);
   }
 
-  /** Somebody may have begun to use our field: what stands in it is no verdict of ours any more. */
+  /** Leaves our field of the mark to who has begun to use it. */
   async #giveWay(signal: AbortSignal): Promise<void> {
-    const [netfilter, settings] = [this.#netfilter, this.#settings];
-    if (netfilter === undefined || settings === undefined || this.#field === 0) return;
+    const [netfilter, settings, field] = [this.#netfilter, this.#settings, this.#field];
+    if (netfilter === undefined || settings === undefined || field === undefined) return;
     this.#looks += 1;
     if (this.#looks < LOOKS_FOR_MARKS) return;
     this.#looks = 0;
-    const foreign = await netfilter.foreignMarkBits(signal);
-    if ((foreign & this.#field) !== 0) await this.#prepareOn(netfilter, settings, signal);
+    if (await isOutdated(field, netfilter, signal)) await this.#prepareOn(netfilter, settings, signal);
   }
 
   async #look(state: NodeState): Promise<void> {
@@ -219,64 +233,26 @@ export class NodeFirewall {
   async #each(state: NodeState, act: (firewall: FamilyFirewall) => Promise<FamilyApplied>): Promise<Applied> {
     if (this.#settings === undefined) throw new Error("apply before prepare");
     const outcomes = await Promise.allSettled(this.#families.map(act));
-    const failed = outcomes.find((outcome) => outcome.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
+    if (failures.length > 0) throw joined(failures);
     const applied = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
     const rules = { ipv4: 0, ipv6: 0 };
     for (const [index, { family }] of this.#families.entries()) rules[family] = applied[index]?.rules ?? 0;
     const due = applied.map(({ leaversDue }) => leaversDue).filter((at) => at !== undefined);
-    const findings = [...this.#facts.findings, ...this.#findings.filter((finding) => concerns(finding, state))];
     return {
       wrote: applied.some(({ wrote }) => wrote),
       rules,
       sets: applied.reduce((sum, { sets }) => sum + sets, 0),
-      findings,
+      findings: this.#findingsWith(state, this.#settings),
       leaversDue: due.length === 0 ? undefined : Math.min(...due),
     };
   }
 
-  /** A field of the mark that nobody else uses; `undefined` = there is none, or not the one that was asked for. */
-  async #chooseField(
-    netfilter: Netfilter,
-    { connmarkMask }: NodeSettings,
-    findings: Finding[],
-    signal: AbortSignal,
-  ): Promise<number | undefined> {
-    const foreign = await netfilter.foreignMarkBits(signal);
-    const free = (connmarkMask === 0 ? FIELDS : [connmarkMask]).filter((mask) => (mask & foreign) === 0);
-    // What connections carry now goes on counting only in the field in which it stands.
-    const standing = kernelMarks(await netfilter.leftovers("ipv4", signal))?.mask ?? 0;
-    const field = free.includes(standing) ? standing : free[0];
-    if (field === undefined) {
-      const used = `0x${foreign.toString(16)}`;
-      findings.push({
-        reason: "ConnmarkInUse",
-        message:
-          `others use the bits ${used} of the connection mark and leave none for ours: ` +
-          "connections that are cut are looked up one by one, which takes longer",
-        holds: true,
-      });
-    }
-    return field;
-  }
-
-  /** What the kernel lacks; `undefined` = it has nothing of this family. */
-  async #capabilities(
-    netfilter: Netfilter,
-    family: Family,
-    findings: Finding[],
-    signal: AbortSignal,
-  ): Promise<ReadonlySet<Extension> | undefined> {
-    try {
-      const lacks = await probe(netfilter, family, signal);
-      findings.push(...lacking(lacks));
-      return lacks;
-    } catch (error) {
-      // A node without IPv6 is no worse for it while no pod has such an address.
-      if (family === "ipv4" || !(error instanceof NetfilterError) || error.reason !== "KernelUnsupported") throw error;
-      findings.push({ reason: IPV6_MISSING, message: `nothing is enforced on IPv6: ${error.message}`, holds: false });
-      return undefined;
-    }
+  #findingsWith(state: NodeState, settings: NodeSettings): readonly Finding[] {
+    const { pods } = state;
+    // Most changes leave the pods as they are.
+    if (this.#closing?.pods !== pods) this.#closing = { pods, findings: closingFindings(settings, pods) };
+    return [...this.#facts.findings, ...saidOn(this.#findings, state, this.#facts), ...this.#closing.findings];
   }
 
   /** With both backends, the chosen one first. */
@@ -292,7 +268,7 @@ export class NodeFirewall {
   async #sweepOther(signal: AbortSignal): Promise<void> {
     const other = this.#options.netfilter(this.backend === "nft" ? "legacy" : "nft");
     try {
-      for (const family of FAMILIES) await removeChains(other, family, signal);
+      await removeChains([other], signal);
     } finally {
       other.close();
     }
@@ -301,16 +277,6 @@ export class NodeFirewall {
 
 /** To list the rules of everybody is too dear for every look at the node. */
 const LOOKS_FOR_MARKS = 12;
-
-const IPV6_MISSING = "IPv6NotEnforced";
-
-const CLOSING_REFUSED: Finding = {
-  reason: "FailClosedRefused",
-  message:
-    "failClosed needs the node's exact pod networks, and its Node names none in spec.podCIDRs: " +
-    "a new pod is open until it is programmed",
-  holds: true,
-};
 
 function addressesOf(pods: IteratorObject<LocalPod>): ReadonlySet<string> {
   return new Set(pods.flatMap(({ addresses }) => addresses));
@@ -326,32 +292,4 @@ function layoutOptions(settings: NodeSettings, lacks: ReadonlySet<Extension>, no
     logPerSecond: settings.logPerSecond,
     lacks: noField ? new Set([...lacks, "connmark"] as const) : lacks,
   };
-}
-
-function lacking(lacks: ReadonlySet<Extension>): readonly Finding[] {
-  const findings: Finding[] = [];
-  if (lacks.has("log")) findings.push(SILENT);
-  const names = [...lacks].filter((name) => name !== "log").toSorted().join(", ");
-  if (names === "") return findings;
-  const sctp = lacks.has("sctp") ? "; rules for single SCTP ports match nothing" : "";
-  findings.push({
-    reason: "KernelLacksExtensions",
-    message: `the kernel or its tools lack ${names}: the rules do without, and are slower${sctp}`,
-    holds: true,
-  });
-  return findings;
-}
-
-const SILENT: Finding = {
-  reason: "PacketsNotLogged",
-  message: "the kernel or its tools lack NFLOG or limit: packets are counted, and not logged",
-  holds: true,
-};
-
-function concerns({ reason }: Finding, state: NodeState): boolean {
-  return reason !== IPV6_MISSING || hasFamily(state, "ipv6");
-}
-
-function distinct(findings: readonly Finding[]): readonly Finding[] {
-  return [...new Map(findings.map((finding) => [finding.message, finding])).values()];
 }

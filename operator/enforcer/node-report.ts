@@ -6,6 +6,15 @@ import type { Finding } from "./finding.ts";
 import type { Backend } from "./netfilter/netfilter.ts";
 import type { Applied } from "./node-firewall.ts";
 
+/** What could not be done. */
+export interface Failure {
+  /** For a condition: CamelCase. */
+  readonly reason: string;
+  readonly message: string;
+  /** What is in force does not hold for sure any more. Absent = only something newer could not be brought about. */
+  readonly doubt?: boolean;
+}
+
 /** How the node's firewall stands after an apply or a failure. */
 export interface NodeReport extends Applied {
   /** In force; `undefined` while none is. */
@@ -13,12 +22,12 @@ export interface NodeReport extends Applied {
   readonly backend: Backend;
   /** What became of the node, as a condition's reason; without meaning beside a failure. */
   readonly standing: "Enforcing" | "EnforcingDiskCopy" | "Retired";
-  readonly failure: { readonly reason: string; readonly message: string } | undefined;
+  readonly failure: Failure | undefined;
 }
 
 /**
- * The SegmentNode's status. Confirms the generations of the state that is in force, never of one that failed. Those of
- * a disk copy are confirmed too: the operator sent them, and the kernel holds them again.
+ * The SegmentNode's status. Confirms the generations of the state that is in force, never of one that failed, and none
+ * while that is in doubt. Those of a disk copy are confirmed too: the operator sent them, and the kernel holds them again.
  */
 export function segmentNodeStatus(
   { state, wrote, rules, sets, findings, backend, standing, failure }: NodeReport,
@@ -27,7 +36,7 @@ export function segmentNodeStatus(
   now: string,
 ): SegmentNodeStatus {
   const pods = state?.pods.size ?? 0;
-  const policies = confirmations(state, findings);
+  const policies = confirmations(state, failure, findings);
   const drafts = conditionDrafts(pods, standing, findings, failure);
   return {
     conditions: settled(drafts, previous?.conditions ?? [], now),
@@ -89,11 +98,15 @@ function standingCondition(standing: NodeReport["standing"], pods: number): Cond
   }
 }
 
-/** To confirm rules that do not hold would be a lie. */
-function confirmations(state: NodeState | undefined, findings: readonly Finding[]): readonly PolicyConfirmation[] {
+/** To confirm rules that do not hold, or may not, would be a lie. */
+function confirmations(
+  state: NodeState | undefined,
+  failure: Failure | undefined,
+  findings: readonly Finding[],
+): readonly PolicyConfirmation[] {
   if (state === undefined) return [];
   const marks = [...state.generations].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const breach = findings.find(({ holds }) => !holds);
+  const breach = failure?.doubt === true ? failure : findings.find(({ holds }) => !holds);
   return marks.map(([name, mark]): PolicyConfirmation => {
     if (breach === undefined) return { name, ...mark, state: "Enforced", message: "" };
     return { name, ...mark, state: "Failed", message: breach.message };

@@ -1,21 +1,65 @@
 import type { AuditSubject } from "./layout/audits.ts";
 import { DROP_CHAIN } from "./layout/skeleton.ts";
 
-/** How many packets met their end in our chains since these stand. */
+/** How many packets met their end in our chains since these stand, or since the enforcer has watched over them. */
 export interface PacketCounts {
   readonly dropped: number;
   /** By policy, tier and direction. Each connection once for every time that it was judged. */
   readonly wouldDrop: readonly (AuditSubject & { readonly packets: number })[];
 }
 
-export const NO_PACKETS: PacketCounts = { dropped: 0, wouldDrop: [] };
+/** Chains whose last rule counts packets that somebody is told of. */
+const COUNTING = /^TW-(?:DROP$|AR)/;
+/** The same, where a text for iptables-restore empties or removes one. */
+const EMPTYING = /^(?::|-[FX] )TW-(?:DROP|AR\S*)(?: |$)/m;
 
-/** @param reached for each table, how many packets reached the last rule of a chain */
+/** Whether the kernel forgets what it has counted when it takes this text. */
+export function losesCounts(rules: string): boolean {
+  return EMPTYING.test(rules);
+}
+
+/**
+ * Packets of one family. The kernel counts from nothing whenever a chain is written anew, which a pod that leaves is
+ * enough for: what was counted before is kept here, and what is said never goes back.
+ */
+export class PacketTotals {
+  readonly #totals = new Map<string, number>();
+  #last: ReadonlyMap<string, number> = new Map();
+  #looking: Promise<void> | undefined;
+
+  /** By chain. */
+  get totals(): ReadonlyMap<string, number> {
+    return this.#totals;
+  }
+
+  /**
+   * Takes what was counted so far. Who asks while somebody looks waits for the same answer: were there two, nobody
+   * could tell which of them is the older.
+   * @param reached how many packets reached the last rule of each chain
+   */
+  async look(reached: () => Promise<ReadonlyMap<string, number>>): Promise<void> {
+    this.#looking ??= reached().then((chains) => this.#take(chains)).finally(() => (this.#looking = undefined));
+    await this.#looking;
+  }
+
+  #take(chains: ReadonlyMap<string, number>): void {
+    for (const [chain, packets] of chains) {
+      if (!COUNTING.test(chain)) continue;
+      const before = this.#last.get(chain) ?? 0;
+      // Fewer than before: somebody has emptied it meanwhile, and what came between is lost.
+      const more = packets < before ? packets : packets - before;
+      this.#totals.set(chain, (this.#totals.get(chain) ?? 0) + more);
+    }
+    this.#last = chains;
+  }
+}
+
+/** @param families for each, how many packets reached the end of a chain */
 export function packetCounts(
-  reached: readonly ReadonlyMap<string, number>[],
+  families: readonly ReadonlyMap<string, number>[],
   subjects: ReadonlyMap<string, AuditSubject>,
 ): PacketCounts {
-  const of = (chain: string) => reached.reduce((sum, chains) => sum + (chains.get(chain) ?? 0), 0);
+  const of = (chain: string) => families.reduce((sum, chains) => sum + (chains.get(chain) ?? 0), 0);
   return {
     dropped: of(DROP_CHAIN),
     wouldDrop: [...subjects].map(([chain, subject]) => ({ ...subject, packets: of(chain) })),

@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { eachInTurn } from "./failures.ts";
 import type { Family } from "./layout/family.ts";
 import { FAMILIES } from "./layout/family.ts";
 import type { Netfilter } from "./netfilter/netfilter.ts";
@@ -26,28 +27,24 @@ const AGAIN_MS = 20;
 
 /**
  * Takes all of ours out of the kernel, and nothing else. The jumps go first: from then on no packet is ours to drop.
- * What is not there is not missed. @throws NetfilterError if something of ours stays, once all else is gone
+ * What is not there is not missed. @throws NetfilterError if something of ours stays or may stay, once all else is gone
  */
 export async function removeOurs(traces: Traces, signal: AbortSignal): Promise<Removed> {
-  const failures: unknown[] = [];
-  let chains = 0;
-  for (const netfilter of traces.tables) {
-    for (const family of FAMILIES) {
-      try {
-        chains += await removeChains(netfilter, family, signal);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-  }
-  const [failure] = failures;
-  // Their rules would hold the sets.
-  if (failure !== undefined) throw failure;
+  const chains = await removeChains(traces.tables, signal);
+  // After them: rules that stay would hold them.
   return { chains, sets: await removeSets(traces, signal) };
 }
 
-/** @returns how many there were @throws NetfilterError */
-export async function removeChains(netfilter: Netfilter, family: Family, signal: AbortSignal): Promise<number> {
+/** Those of both families. @returns how many there were @throws NetfilterError as `removeOurs` */
+export async function removeChains(tables: readonly Netfilter[], signal: AbortSignal): Promise<number> {
+  let chains = 0;
+  await eachInTurn(tables.flatMap((netfilter) => FAMILIES.map((family) => async () => {
+    chains += await removeFrom(netfilter, family, signal);
+  })));
+  return chains;
+}
+
+async function removeFrom(netfilter: Netfilter, family: Family, signal: AbortSignal): Promise<number> {
   const { chains, hooks } = await netfilter.leftovers(family, signal);
   const jumps = removalText({ chains: new Map(), hooks });
   if (jumps !== "") await netfilter.restoreRules(family, jumps, signal);

@@ -3,7 +3,7 @@ import type { Finding } from "./finding.ts";
 import type { LineLogger } from "./line-logger.ts";
 import type { Backend } from "./netfilter/netfilter.ts";
 import type { Applied } from "./node-firewall.ts";
-import type { NodeReport } from "./node-report.ts";
+import type { Failure, NodeReport } from "./node-report.ts";
 
 /** What is in force, and what came of bringing it there. */
 export interface InForce {
@@ -38,8 +38,8 @@ export class Reports {
     this.#tell({ ...this.#nothing(), wrote, standing: "Retired", failure: undefined });
   }
 
-  /** @param standing what stays in force */
-  failed(standing: InForce | undefined, failure: NonNullable<NodeReport["failure"]>): void {
+  /** @param standing what stays in force, as far as the failure does not put that in doubt */
+  failed(standing: InForce | undefined, failure: Failure): void {
     const kept = standing === undefined ? {} : { state: standing.state, ...standing.result };
     this.#tell({ ...this.#nothing(), ...kept, wrote: false, leaversDue: undefined, standing: "Enforcing", failure });
   }

@@ -8,6 +8,7 @@ import type {
   PeerSetId, PolicyId, ResolvedPeers, ResolvedPolicy, ResolvedPort, ResolvedRule,
 } from "../api/node-state.ts";
 import { blockTest } from "../api/address.ts";
+import { tooLong, tooManyPairs } from "./policy-size.ts";
 import { peerSetId, type PeerQuery, type PodQuery, type Scope } from "./peer-set.ts";
 
 /** A NetworkPolicy with names for its peers, and what stands behind those names. */
@@ -15,7 +16,7 @@ export interface PolicyResolution {
   readonly resolved: ResolvedPolicy;
   readonly subject: PodQuery;
   readonly queries: ReadonlyMap<PeerSetId, PeerQuery>;
-  /** Paths of what matches nothing because it makes no sense. */
+  /** Paths of what matches nothing because it makes no sense, or is too much for nodes. */
   readonly problems: readonly string[];
 }
 
@@ -30,6 +31,20 @@ export function auditId({ metadata: { namespace, name } }: NetworkPolicy): Polic
 }
 
 export function resolvePolicy(id: PolicyId, policy: NetworkPolicy): PolicyResolution {
+  const excess = tooManyPairs(policy.spec);
+  if (excess !== undefined) return withoutRules(id, policy, excess);
+  const resolution = withRules(id, policy);
+  const length = tooLong(policy.spec, resolution.resolved);
+  return length === undefined ? resolution : withoutRules(id, policy, length);
+}
+
+/** Whom it isolates stays isolated. Where the limit falls among its rules means nothing to anybody: none counts. */
+function withoutRules(id: PolicyId, { metadata, spec, unreadable }: NetworkPolicy, problem: string): PolicyResolution {
+  const problems = [...unreadable, problem];
+  return withRules(id, { metadata, spec: { ...spec, ingress: [], egress: [] }, unreadable: problems });
+}
+
+function withRules(id: PolicyId, policy: NetworkPolicy): PolicyResolution {
   const { metadata: { namespace }, spec } = policy;
   const segment = generatedFrom(policy);
   const [inbound, outbound] = [new Resolution(namespace), new Resolution(namespace)];

@@ -1,5 +1,5 @@
 import { parseNetwork } from "../api/address.ts";
-import { DEFAULT_ENFORCER_SETTINGS, type EnforcerSettings } from "../api/enforcer-settings.ts";
+import { DEFAULT_ENFORCER_SETTINGS, type EnforcerSettings, isConnmarkField } from "../api/enforcer-settings.ts";
 import type {
   GenerationMark, NodeDelta, NodeState, PeerSetId, PeerSetKind, PodUid, PolicyId,
 } from "../api/node-state.ts";
@@ -119,7 +119,7 @@ function readSettings(settings: Reader): EnforcerSettings {
       .at("establishedFlows")
       .or((reader) => reader.oneOf(["Cut", "Keep"]), fallback.establishedFlows),
     failClosed: settings.at("failClosed").or((reader) => reader.flag(), fallback.failClosed),
-    connmarkMask: settings.at("connmarkMask").or((reader) => reader.integer(0, 0xffffffff), fallback.connmarkMask),
+    connmarkMask: settings.at("connmarkMask").or(readMask, fallback.connmarkMask),
     backend: settings.at("backend").or((reader) => reader.oneOf(["Auto", "nft", "legacy"]), fallback.backend),
     logDrops: settings.at("logDrops").or((reader) => reader.oneOf(["Audit", "All", "None"]), fallback.logDrops),
     logPerSecond: settings.at("logPerSecond").or((reader) => reader.integer(1, 100), fallback.logPerSecond),
@@ -128,6 +128,13 @@ function readSettings(settings: Reader): EnforcerSettings {
     diskCopyMs: settings.at("diskCopyMs").or(milliseconds, fallback.diskCopyMs),
     streamSilenceMs: settings.at("streamSilenceMs").or(milliseconds, fallback.streamSilenceMs),
   };
+}
+
+/** As the operator's own settings are read: other bits could not hold what rules write into them. */
+function readMask(mask: Reader): number {
+  const value = mask.integer(0, 0xffffffff);
+  if (value !== 0 && !isConnmarkField(value)) throw mask.wrong("0 or one run of at least 8 bits");
+  return value;
 }
 
 function readNetwork(network: Reader): string {

@@ -1,5 +1,8 @@
-/** Longest line of a stream, in bytes, without its end. */
-export const MAX_LINE_BYTES = 1024 * 1024;
+/**
+ * Longest line of a stream, in bytes, without its end. Policies are kept below it by `resolve/policy-size.ts`; a pod's
+ * line names every policy that selects it.
+ */
+export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 const LINE_END = 0x0a;
 

@@ -6,6 +6,7 @@
 // seconds memory is read after a forced garbage collection. The slope is that of the line through the last half.
 import { readFileSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { DEFAULT_ENFORCER_SETTINGS } from "../../operator/api/enforcer-settings.ts";
 import { NODE_OPTIONS } from "../../operator/control/enforcer-daemonset.ts";
 import { bundleFile } from "../image/images.ts";
 import type { StateDraft } from "../packets/enforcer-state.ts";
@@ -19,7 +20,7 @@ const REST_SECONDS = quick ? 15 : 60;
 const CHURN_SECONDS = quick ? 40 : 180;
 const PER_SECOND = 500;
 const EVERY_SECONDS = quick ? 4 : 10;
-const DRIFT_CHECK_MS = 5_000;
+const { driftCheckMs: DRIFT_CHECK_MS } = DEFAULT_ENFORCER_SETTINGS;
 /** The kernel counts processor time in hundredths of a second. */
 const TICKS_A_SECOND = 100;
 /** On a signal, collects garbage and says in the log what is left. */

@@ -58,6 +58,19 @@ const CONTRACT: readonly (readonly [string, readonly (readonly [KernelOrder, "do
       [sets("add TW-b 10.1.0.0/16 nomatch"), "done"],
     ],
   ],
+  [
+    "refuses to make a set anew as another kind, and shows which kinds there are",
+    [
+      [sets("create TW-k hash:ip family inet maxelem 65536", "add TW-k 10.1.2.3"), "done"],
+      [sets("create TW-k hash:ip family inet maxelem 1048576"), "refused"],
+      [sets("create TW-k hash:net family inet maxelem 65536"), "refused"],
+      [sets("create TW-k hash:ip family inet6 maxelem 65536"), "done"],
+      [sets("add TW-k fd00::1"), "refused"],
+      [sets("create TW-s hash:ip family inet6 maxelem 1048576", "add TW-s fd00::1"), "done"],
+      [sets("create TW-l list:set size 8"), "done"],
+    ],
+  ],
+  ["destroys sets of all kinds", [[sets("destroy TW-k", "destroy TW-s", "destroy TW-l"), "done"]]],
   ["refuses a member of a set that is not there", [[sets("add TW-none 10.1.2.3"), "refused"]]],
   [
     "refuses to destroy a set that a rule uses, and does when none does",

@@ -54,7 +54,8 @@ describe("what an enforcer finds out about its node", function () {
     ["filtered in both families", "1", "1", [BRIDGED, "fd00:78::9"], []],
     ["not filtered in IPv4", "0", "1", [BRIDGED, "fd00:78::9"], [["BridgeNotFiltered", false]]],
     ["not filtered in IPv6, with pods that have it", "1", "0", [BRIDGED, "fd00:78::9"], [["BridgeNotFiltered", false]]],
-    ["not filtered in IPv6, with pods that have none", "1", "0", [BRIDGED], []],
+    ["not filtered in IPv6, with pods that have link-local addresses alone", "1", "0", [BRIDGED], [["BridgeNotFiltered", false]]],
+    ["filtered in both families, with pods that have IPv4 alone", "1", "1", [BRIDGED], []],
   ];
   for (const [name, ipv4, ipv6, pods, findings] of cases) {
     it(`a bridge with pods, ${name}`, async () => {
@@ -62,6 +63,14 @@ describe("what an enforcer finds out about its node", function () {
       assert.deepEqual(await look(...pods), { bridged: true, findings });
     });
   }
+
+  it("a bridge that has no IPv6 of its own carries that of its pods all the same", async () => {
+    await filtered("1", "0");
+    await set("net.ipv6.conf.br0.disable_ipv6", "1");
+    assert.deepEqual(await look(BRIDGED), { bridged: true, findings: [["BridgeNotFiltered", false]] });
+    await set("net.ipv6.conf.br0.disable_ipv6", "0");
+    await filtered("1", "1");
+  });
 
   it("kube-proxy in IPVS mode, by the interface that it makes", async () => {
     await network.inNode("ip", "link", "add", "kube-ipvs0", "type", "bridge");

@@ -28,7 +28,7 @@ export interface Span {
 const TIMEOUT_MS = 900;
 /** A timer that is so late says that its process was held up, and may not have seen an answer that was there. */
 const LATE_MS = 20;
-/** Below this share of the planned probes a test says nothing about what happened in between. */
+/** Below this share of a pair's planned probes a test says nothing about what happened in between. */
 const ENOUGH = 0.85;
 
 export function nameOf({ client, server, port, protocol }: Pair): string {
@@ -37,6 +37,15 @@ export function nameOf({ client, server, port, protocol }: Pair): string {
 
 function isDoubtful({ result, latencyMs }: Sample): boolean {
   return result === "dropped" && latencyMs > TIMEOUT_MS + LATE_MS;
+}
+
+/** What was seen of one pair. */
+interface Seen {
+  readonly planned: number;
+  /** Of no doubt. */
+  readonly samples: readonly Sample[];
+  /** How many were left out. */
+  readonly doubtful: number;
 }
 
 interface PodWatch {
@@ -94,48 +103,52 @@ export class Vigil {
     const reports = await Promise.all(this.#watches.map(async ({ pairs, targets, watch, prober }) => {
       const { planned, samples } = await watch.stop();
       await prober.stop();
-      const seen = pairs.map((pair, index) => {
-        const own = samples.filter((sample) => sample.target === targets[index] && !isDoubtful(sample));
-        return [nameOf(pair), own] as const;
+      return pairs.map((pair, index) => {
+        const all = samples.filter((sample) => sample.target === targets[index]);
+        const own = all.filter((sample) => !isDoubtful(sample));
+        const seen: Seen = { planned: planned / pairs.length, samples: own, doubtful: all.length - own.length };
+        return [nameOf(pair), seen] as const;
       });
-      return { planned, seen };
     }));
-    const samples = new Map(reports.flatMap(({ seen }) => seen));
-    const planned = reports.reduce((sum, each) => sum + each.planned, 0);
-    const report = new VigilReport(samples, planned, this.#marks, lostInQueues() - this.#lostBefore);
+    const report = new VigilReport(new Map(reports.flat()), this.#marks, lostInQueues() - this.#lostBefore);
     report.assertEnough();
     return report;
   }
 }
 
 export class VigilReport {
-  readonly #samples: ReadonlyMap<string, readonly Sample[]>;
-  readonly #planned: number;
+  readonly #seen: ReadonlyMap<string, Seen>;
   readonly #marks: readonly Mark[];
   /** Packets that the machine lost by itself meanwhile. */
   readonly #lost: number;
   /** Probes that may have been among them. */
   #forgiven = 0;
 
-  constructor(samples: ReadonlyMap<string, readonly Sample[]>, planned: number, marks: readonly Mark[], lost: number) {
-    this.#samples = samples;
-    this.#planned = planned;
+  constructor(seen: ReadonlyMap<string, Seen>, marks: readonly Mark[], lost: number) {
+    this.#seen = seen;
     this.#marks = marks;
     this.#lost = lost;
   }
 
   get sent(): number {
-    return this.#samples.values().reduce((sum, { length }) => sum + length, 0);
+    return this.#sum(({ samples }) => samples.length);
   }
 
-  /** One line for the test's output. */
+  /** One line for the test's output. What is forgiven later is told then. */
   get summary(): string {
+    const least = Math.min(...this.#seen.values().map(shareOf));
+    const probes = `${this.sent} probes of ${Math.round(this.#sum(({ planned }) => planned))} planned`;
+    const doubtful = this.#sum((seen) => seen.doubtful);
+    const left = doubtful > 0 ? `, ${doubtful} more left out as doubtful` : "";
     const lost = this.#lost > 0 ? `, while the machine's own queues lost ${this.#lost} packets` : "";
-    return `${this.sent} probes of ${this.#planned} planned over ${this.#samples.size} pairs${lost}`;
+    return `${probes} over ${this.#seen.size} pairs, of each at least ${Math.floor(100 * least)} %${left}${lost}`;
   }
 
+  /** Of each pair: many probes of one say nothing of another. */
   assertEnough(): void {
-    assert.ok(this.sent >= this.#planned * ENOUGH, `only ${this.summary}: the machine was too busy to tell`);
+    const few = [...this.#seen].filter(([, seen]) => shareOf(seen) < ENOUGH);
+    const told = few.map(([name, seen]) => `${name}: ${seen.samples.length} of ${Math.round(seen.planned)}`).join("; ");
+    assert.equal(told, "", `the machine was too busy to tell, with only ${told}; ${this.summary}`);
   }
 
   /**
@@ -144,7 +157,7 @@ export class VigilReport {
    */
   assertAll(pairs: readonly Pair[], expected: Result, { from = -Infinity, to = Infinity }: Span = {}): void {
     const verdicts = pairs.map((pair) => {
-      const sent = (this.#samples.get(nameOf(pair)) ?? []).filter(({ at }) => at >= from && at <= to);
+      const sent = (this.#seen.get(nameOf(pair))?.samples ?? []).filter(({ at }) => at >= from && at <= to);
       return { pair, sent: sent.length, wrong: sent.filter(({ result }) => result !== expected) };
     });
     for (const { pair, sent } of verdicts) assert.ok(sent > 0, `${nameOf(pair)}: no probe was sent in the span`);
@@ -163,7 +176,13 @@ export class VigilReport {
   #mayHaveLost(samples: readonly Sample[]): boolean {
     if (this.#forgiven + samples.length > this.#lost || samples.some(({ result }) => result !== "dropped")) return false;
     this.#forgiven += samples.length;
+    const lost = `the machine's own queues lost ${this.#lost}`;
+    if (samples.length > 0) process.stdout.write(`        ${samples.length} dropped probes forgiven: ${lost} packets\n`);
     return true;
+  }
+
+  #sum(count: (seen: Seen) => number): number {
+    return this.#seen.values().reduce((sum, seen) => sum + count(seen), 0);
   }
 
   #tell({ at, result, latencyMs, error }: Sample): string {
@@ -172,6 +191,10 @@ export class VigilReport {
       before === undefined ? "before the first mark" : `${Math.round(at - before.at)} ms after "${before.label}"`;
     return `${result} ${when} (${latencyMs.toFixed(1)} ms${error === undefined ? "" : `, ${error}`})`;
   }
+}
+
+function shareOf({ planned, samples }: Seen): number {
+  return planned === 0 ? 1 : samples.length / planned;
 }
 
 /** `<namespace>/<pod>` in its two halves. */

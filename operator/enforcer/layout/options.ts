@@ -16,8 +16,8 @@ export interface LayoutOptions {
 }
 
 /**
- * Extensions that the rules can do without: worse, but never wider. What is not in this list (conntrack, for one) has
- * no substitute.
+ * Extensions that the rules can do without: worse, but never wider, except for broadcasts on a bridge without `pkttype`.
+ * What is not in this list (conntrack, for one) has no substitute.
  */
 export type Extension = "connmark" | "comment" | "set" | "physdev" | "pkttype" | "sctp" | "log";
 

@@ -32,6 +32,7 @@ export function wireGuard(family: Family, { bridged, lacks }: LayoutOptions, any
       rules: [rule(crossing, DROP)],
     };
   }
+  // A broadcast to the bridge's own network looks like any other address then: the node says that it is not stopped.
   const broadcast: Match = lacks.has("pkttype")
     ? { kind: "destination", net: "255.255.255.255/32" }
     : { kind: "packet type", type: "broadcast" };

@@ -5,6 +5,16 @@ import type { Readable, Writable } from "node:stream";
 /** A tool that has ended, hangs, or was never there: what it was last told may or may not have happened. */
 export class ChannelBroken extends Error {
   override readonly name = "ChannelBroken";
+  /** It has ended by itself, or not even begun: what it was told after its last output has not happened. */
+  readonly refused: boolean;
+  /** What it had printed of its answer. */
+  readonly output: string;
+
+  constructor(message: string, refused: boolean, output: string) {
+    super(message);
+    this.refused = refused;
+    this.output = output;
+  }
 }
 
 /** Kernel tools answer in milliseconds; one that waits longer hangs, or somebody holds a lock for ever. */
@@ -18,15 +28,22 @@ const MOST_OUTPUT = 1 << 20;
  */
 export class Channel {
   readonly #command: readonly [string, ...string[]];
+  readonly #most: number;
   #child: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
   #output = "";
   #errors = "";
+  /** How the last one ended, see `ChannelBroken`. */
+  #refused = false;
   #look: () => void = () => undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** @param command program and arguments; it starts with the first request */
-  constructor(command: readonly [string, ...string[]]) {
+  /**
+   * @param command program and arguments; it starts with the first request
+   * @param most characters of an answer
+   */
+  constructor(command: readonly [string, ...string[]], most = MOST_OUTPUT) {
     this.#command = command;
+    this.#most = most;
   }
 
   /**
@@ -47,16 +64,18 @@ export class Channel {
     answered: (output: string, fresh: boolean) => boolean,
     signal: AbortSignal,
   ): Promise<string> {
-    const fresh = this.#child === undefined;
+    const before = this.#child;
     const child = this.#running();
+    const fresh = child !== before;
     this.#output = "";
     this.#errors = "";
     const broken = Promise.withResolvers<never>();
-    const fail = (why: string): void => {
-      broken.reject(new ChannelBroken(`${this.#command.join(" ")}: ${this.#errors.trim() || why}`));
+    const fail = (why: string, refused = false): void => {
+      const message = `${this.#command.join(" ")}: ${this.#errors.trim() || why}`;
+      broken.reject(new ChannelBroken(message, refused, this.#output));
     };
     const stop = (): void => fail("was told to stop");
-    const timer = setTimeout(() => fail(`did not answer within ${TIMEOUT_MS / 1000} s`), TIMEOUT_MS);
+    const timer = setTimeout(() => fail(`did not end within ${TIMEOUT_MS / 1000} s`), TIMEOUT_MS);
     signal.addEventListener("abort", stop);
     if (signal.aborted) stop();
     try {
@@ -65,8 +84,8 @@ export class Channel {
         new Promise<string>((resolve) => {
           this.#look = () => {
             if (answered(this.#output, fresh)) resolve(this.#output);
-            else if (this.#child === undefined) fail("it has ended");
-            else if (this.#output.length > MOST_OUTPUT) fail("it does not stop talking");
+            else if (this.#child === undefined) fail("it has ended", this.#refused);
+            else if (this.#output.length > this.#most) fail("it does not stop talking");
           };
           child.stdin.write(input);
         }),
@@ -87,7 +106,8 @@ export class Channel {
   }
 
   #running(): ChildProcessByStdio<Writable, Readable, Readable> {
-    if (this.#child !== undefined) return this.#child;
+    // One that has just ended may not have told it yet.
+    if (this.#child?.exitCode === null && this.#child.signalCode === null) return this.#child;
     const [program, ...args] = this.#command;
     const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
     this.#child = child;
@@ -95,8 +115,8 @@ export class Channel {
     child.stderr.on("data", (chunk: Buffer) => this.#heard(child, () => (this.#errors += chunk.toString())));
     // A tool that stops reading shows in its end; the broken pipe itself says nothing more.
     child.stdin.on("error", () => undefined);
-    child.once("error", ({ message }) => this.#ended(child, message));
-    child.once("close", () => this.#ended(child, ""));
+    child.once("error", ({ message }) => this.#ended(child, message, child.pid === undefined));
+    child.once("close", (status) => this.#ended(child, "", status !== null && status !== 0));
     // The enforcer ends without waiting for its tools: they end with their input.
     child.unref();
     return child;
@@ -108,9 +128,10 @@ export class Channel {
     this.#look();
   }
 
-  #ended(child: ChildProcessByStdio<Writable, Readable, Readable>, why: string): void {
+  #ended(child: ChildProcessByStdio<Writable, Readable, Readable>, why: string, refused: boolean): void {
     if (child !== this.#child) return;
     this.#child = undefined;
+    this.#refused = refused;
     this.#errors += why;
     this.#look();
   }

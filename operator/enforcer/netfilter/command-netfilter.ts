@@ -2,22 +2,25 @@ import type { Family } from "../layout/family.ts";
 import { FAMILIES } from "../layout/family.ts";
 import type { Flow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
+import { rulesOf, setsOf } from "./absence.ts";
 import { parseFlows } from "./conntrack-parser.ts";
 import { iptablesProgram, RESTORE } from "./iptables.ts";
 import { foreignMarkBits } from "./mark-bits.ts";
 import type { Backend, MemberView, Netfilter } from "./netfilter.ts";
 import { NetfilterError } from "./netfilter.ts";
-import { nftMarkBits } from "./nft-mark-bits.ts";
-import { outlineOfRules, outlineOfSets, parseReached, parseRules, parseSets } from "./save-parser.ts";
-import type { Tool, ToolOutput } from "./tool.ts";
+import { ALL_BITS, hasOpaqueMarks, nftMarkBits } from "./nft-mark-bits.ts";
+import { hiddenTables, outlineOfRules, outlineOfSets, parseReached, parseRules, parseSets } from "./save-parser.ts";
+import { Shell } from "./shell.ts";
+import type { Tool } from "./tool.ts";
 import { runTool } from "./tool.ts";
 
 const IPSET: Tool = { program: "ipset", missing: "IpsetMissing" };
 const CONNTRACK: Tool = { program: "conntrack", missing: "ConntrackMissing" };
-const SHELL: Tool = { program: "sh", missing: "ApplyFailed" };
 const NFT: Tool = { program: "nft", missing: "NftMissing" };
 /** Connections end all the time; one that ends under the hand of conntrack makes it give up. */
 const MOST_TRIES = 20;
+/** At the default period, ten minutes of both families: what made it fail may have been one bad moment. */
+const LOOKS_APART = 240;
 /** Between what the tools of a survey print: no rule or set looks so. */
 const SEAM = "# and then";
 const BACKENDS: readonly Backend[] = ["nft", "legacy"];
@@ -27,12 +30,13 @@ interface Look {
   readonly sets: string;
 }
 
-/** The kernel by its own tools, one process a request, in the network namespace of this process. */
+/** The kernel by its own tools, a process a request but for surveys, in the network namespace of this process. */
 export class CommandNetfilter implements Netfilter {
   readonly backend: Backend;
   readonly #asked = new Map<string, Promise<string>>();
-  /** Both families can be looked at together: a node may lack one of them. */
-  #surveys = true;
+  readonly #shell = new Shell();
+  /** So many looks are taken family by family before both are looked at together again: a node may lack one. */
+  #apart = 0;
 
   constructor(backend: Backend) {
     this.backend = backend;
@@ -49,7 +53,8 @@ export class CommandNetfilter implements Netfilter {
   }
 
   async #look(family: Family, ask: readonly string[], signal: AbortSignal): Promise<Look> {
-    if (this.#surveys) {
+    const together = this.#apart === 0;
+    if (together) {
       try {
         const { ipv4, ipv6, sets } = await this.#survey(ask, signal);
         return { rules: family === "ipv4" ? ipv4 : ipv6, sets };
@@ -59,15 +64,15 @@ export class CommandNetfilter implements Netfilter {
     }
     // By itself each says what is wrong; where nothing is, it was the other family.
     const [rules, sets] = await Promise.all([this.#saveRules(family, signal), this.#askSets(ask, signal)]);
-    this.#surveys = false;
+    this.#apart = together ? LOOKS_APART : this.#apart - 1;
     return { rules, sets };
   }
 
-  /** What checks of both families look at, from one process: to start one costs more than what it does. */
+  /** What checks of both families look at, from one shell: to start a process costs more than what it does. */
   async #survey(ask: readonly string[], signal: AbortSignal): Promise<Readonly<Record<Family | "sets", string>>> {
     const saves = FAMILIES.map((family) => `${this.#iptables(family, "save", this.backend).program} -t filter`);
     const script = [...saves, `ipset ${ask.join(" ")}`].join(` && echo "${SEAM}" && `);
-    const printed = await this.#once(script, async () => (await runTool(SHELL, ["-c", script], "", signal)).stdout);
+    const printed = await this.#once(script, () => this.#shell.run(script, signal));
     const [ipv4 = "", ipv6 = "", sets = ""] = printed.split(`${SEAM}\n`);
     return { ipv4, ipv6, sets };
   }
@@ -75,16 +80,12 @@ export class CommandNetfilter implements Netfilter {
   async #saveRules(family: Family, signal: AbortSignal): Promise<string> {
     const save = this.#iptables(family, "save", this.backend);
     const { stdout } = await runTool(save, ["-t", "filter"], "", signal);
-    // Said with exit status 0: a rule that iptables cannot express hides the table's other rules from us.
-    if (stdout.includes("is incompatible")) {
-      throw new NetfilterError("ApplyFailed", `${save.program}: ${stdout.trim().slice(0, 200)}`);
-    }
-    return stdout;
+    return withFilter(save, stdout);
   }
 
   /** The sets of both families come together. */
   #askSets(ask: readonly string[], signal: AbortSignal): Promise<string> {
-    return this.#once(ask.join(" "), () => runTool(IPSET, ask, "", signal).catch(noSets).then(({ stdout }) => stdout));
+    return this.#once(ask.join(" "), () => setsOf(runTool(IPSET, ask, "", signal)));
   }
 
   /** Who asks in the same moment gets the same answer. */
@@ -97,8 +98,8 @@ export class CommandNetfilter implements Netfilter {
 
   async leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">> {
     // Without `-t` iptables shows the tables that are there, and loads none.
-    const { stdout } = await runTool(this.#iptables(family, "save", this.backend), [], "", signal).catch(nothing);
-    return parseRules(stdout);
+    const save = this.#iptables(family, "save", this.backend);
+    return parseRules(withFilter(save, await rulesOf(runTool(save, [], "", signal))));
   }
 
   async reached(family: Family, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
@@ -117,12 +118,14 @@ export class CommandNetfilter implements Netfilter {
   async foreignMarkBits(signal: AbortSignal): Promise<number> {
     const saves = FAMILIES.flatMap((family) => BACKENDS.map((backend) => this.#iptables(family, "save", backend)));
     const [native, ...saved] = await Promise.all([
-      // A node without a tool, or a kernel without what it speaks to, holds no such rules.
-      runTool(NFT, ["list", "ruleset"], "", signal).catch(nothing),
-      ...saves.map((save) => runTool(save, [], "", signal).catch(nothing)),
+      rulesOf(runTool(NFT, ["list", "ruleset"], "", signal)),
+      ...saves.map((save) => rulesOf(runTool(save, [], "", signal))),
     ]);
-    const bits = saved.map(({ stdout }) => foreignMarkBits(stdout));
-    return [nftMarkBits(native.stdout), ...bits].reduce((all, each) => (all | each) >>> 0, 0);
+    // What iptables does not show nft does, except for what only iptables can read.
+    const hidden = saved.some((rules) => hiddenTables(rules).size > 0);
+    if (hidden && (native === "" || hasOpaqueMarks(native))) return ALL_BITS;
+    const bits = saved.map((rules) => foreignMarkBits(rules));
+    return [nftMarkBits(native), ...bits].reduce((all, each) => (all | each) >>> 0, 0);
   }
 
   async connectionHolds(family: Family, mark: string, signal: AbortSignal): Promise<boolean> {
@@ -152,7 +155,7 @@ export class CommandNetfilter implements Netfilter {
   }
 
   close(): void {
-    // Every process has ended with its request.
+    this.#shell.close();
   }
 
   async #delete(which: readonly string[], signal: AbortSignal): Promise<void> {
@@ -175,13 +178,9 @@ export class CommandNetfilter implements Netfilter {
   }
 }
 
-function nothing(error: unknown): ToolOutput {
-  if (error instanceof NetfilterError) return { stdout: "", stderr: "" };
-  throw error;
-}
-
-/** A kernel without sets holds none of ours. */
-function noSets(error: unknown): ToolOutput {
-  if (error instanceof NetfilterError && error.message.includes("Cannot open session to kernel")) return nothing(error);
-  throw error;
+/** @throws NetfilterError where the rules of the filter table are hidden from us */
+function withFilter({ program }: Tool, saved: string): string {
+  const words = hiddenTables(saved).get("filter");
+  if (words !== undefined) throw new NetfilterError("ApplyFailed", `${program}: ${words}`);
+  return saved;
 }

@@ -5,7 +5,7 @@ import type { KernelState } from "../render/kernel-state.ts";
 /** What the enforcer needs of the kernel. */
 export interface Netfilter {
   readonly backend: Backend;
-  /** Our chains and sets of one family. @throws NetfilterError */
+  /** Our chains and sets of one family, and the names of the other's sets. @throws NetfilterError */
   read(family: Family, signal: AbortSignal): Promise<KernelState>;
   /** A text that changes with what `read` tells, for a fraction of the cost. @throws NetfilterError */
   outline(family: Family, members: MemberView, signal: AbortSignal): Promise<string>;
@@ -16,11 +16,14 @@ export interface Netfilter {
   /** `ipset restore -exist`. After a failure an unknown part of it is in force. @throws NetfilterError */
   restoreSets(text: string, signal: AbortSignal): Promise<void>;
   /**
-   * Transactions of `iptables-restore --noflush`, one after the other. Of one that fails nothing is in force, and
-   * nothing of those that follow. @throws NetfilterError
+   * Transactions of `iptables-restore --noflush`, one after the other. Of one that is refused nothing is in force, and
+   * nothing of those that follow; those before it may be. @throws NetfilterError; NoAnswer: any of it may be in force
    */
   restoreRules(family: Family, text: string, signal: AbortSignal): Promise<void>;
-  /** Bits of the connection mark that rules of others use, in whatever backend and family. @throws NetfilterError */
+  /**
+   * Bits of the connection mark that rules of others use, in whatever backend and family. @throws NetfilterError where
+   * that cannot be told
+   */
   foreignMarkBits(signal: AbortSignal): Promise<number>;
   /** Whether a tracked connection's mark has this value in these bits (`0x10000/0xffff0000`). @throws NetfilterError */
   connectionHolds(family: Family, mark: string, signal: AbortSignal): Promise<boolean>;
@@ -51,5 +54,15 @@ export class NetfilterError extends Error {
     super(message, options);
     this.name = "NetfilterError";
     this.reason = reason;
+  }
+}
+
+/**
+ * A tool hangs, was killed, could not be started, or waits for the lock of others. What it was told may be in force or
+ * not, and the kernel has not said whether it can do it.
+ */
+export class NoAnswer extends NetfilterError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("ApplyFailed", message, options);
   }
 }

@@ -1,6 +1,6 @@
 import { PREFIX } from "../layout/ruleset.ts";
 
-const ALL = 0xffffffff;
+export const ALL_BITS = 0xffffffff;
 /** Our own rule in a chain of the kernel's. */
 const TO_OURS = new RegExp(` (?:jump|goto) ${PREFIX}\\S+$`);
 
@@ -25,7 +25,12 @@ function lineBits(line: string): number {
   const [, copied] = line.match(/meta mark set ct mark (?:and|&) (0x[0-9a-f]+)/) ?? [];
   const [, matched] = line.match(/ct mark (?:and|&) (0x[0-9a-f]+) (?:==|!=)/) ?? [];
   const mask = copied ?? matched;
-  return mask === undefined || / ct mark set /.test(line) ? ALL : Number(mask);
+  return mask === undefined || / ct mark set /.test(line) ? ALL_BITS : Number(mask);
+}
+
+/** Whether there are rules of iptables' own kind about connection marks, which nft cannot read. */
+export function hasOpaqueMarks(listed: string): boolean {
+  return /\bxt (?:target|match) "?connmark\b/i.test(listed);
 }
 
 /** `ct mark set ct mark and 0xff or 0x100`. iptables-nft's `--set-xmark 0x100/0xff00` is `xor 0x100 and 0xffff00ff`. */

@@ -2,6 +2,7 @@ import type { Family } from "../layout/family.ts";
 import type { HookPoint } from "../layout/ruleset.ts";
 import { HOOK_POINTS, PREFIX } from "../layout/ruleset.ts";
 import type { Hook, KernelSet } from "../render/kernel-state.ts";
+import { OTHER_FAMILY, setKind } from "../render/set-kind.ts";
 
 export interface SavedRules {
   readonly chains: ReadonlyMap<string, readonly string[]>;
@@ -35,6 +36,16 @@ export function leadsToOurs(rule: string): boolean {
   return TO_OURS.test(rule);
 }
 
+/**
+ * Tables whose rules iptables-nft does not show, with its words: there is something in them that it cannot express. It
+ * says so with exit status 0.
+ */
+export function hiddenTables(saved: string): ReadonlyMap<string, string> {
+  return new Map(saved.matchAll(HIDDEN).map(([words, table = ""]) => [table, words]));
+}
+
+const HIDDEN = /^# Table `(\S+)' is incompatible.*$/gm;
+
 /** How many packets reached the last rule of each of our chains, in the output of `iptables-save -c`. */
 export function parseReached(saved: string): ReadonlyMap<string, number> {
   const counted = saved.matchAll(/^\[(\d+):\d+\] -A (\S+) /gm);
@@ -50,26 +61,24 @@ export function outlineOfRules(saved: string): string {
 
 const RULES_THAT_COUNT = new RegExp(`^(?::${PREFIX}\\S+|-A (?:${PREFIX}|(?:${HOOK_POINTS.join("|")}) ).*$)`, "gm");
 
-/** Our sets and how many members each has, in the output of `ipset list -t`. */
+/** Our sets, of which kind each is and how many members it has, in the output of `ipset list -t`. */
 export function outlineOfSets(listed: string): string {
   return (listed.match(SETS_THAT_COUNT) ?? []).join("\n").replaceAll(SIZES, "");
 }
 
 const SETS_THAT_COUNT = new RegExp(`^Name: ${PREFIX}[^]*?^Number of entries: \\d+$`, "gm");
 /** They grow and shrink with time, and with rules that refer to the set. */
-const SIZES = /^(?:Header|Revision|Size in memory|References): .*\n/gm;
+const SIZES = /^(?:Revision|Size in memory|References): .*\n| (?:hashsize|bucketsize|initval) \S+/gm;
 
-/** Our sets of one family in the output of `ipset save`. */
+/** Our sets in the output of `ipset save`: those of one family with their members, and the names of the others. */
 export function parseSets(saved: string, family: Family): ReadonlyMap<string, KernelSet> {
-  const inet = family === "ipv4" ? "inet" : "inet6";
   const sets = new Map<string, { readonly type: string; readonly members: Set<string> }>();
   for (const line of saved.split("\n")) {
     const [verb, name = "", ...rest] = line.split(" ");
     if (!name.startsWith(PREFIX)) continue;
-    if (verb === "create" && rest[1] === "family" && rest[2] === inet) {
-      sets.set(name, { type: rest[0] ?? "", members: new Set() });
-    }
-    if (verb === "add") sets.get(name)?.members.add(rest.join(" "));
+    if (verb === "create") sets.set(name, { type: setKind(line, family), members: new Set() });
+    const set = sets.get(name);
+    if (verb === "add" && set?.type !== OTHER_FAMILY) set?.members.add(rest.join(" "));
   }
   return sets;
 }

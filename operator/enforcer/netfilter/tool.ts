@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { NetfilterError } from "./netfilter.ts";
+import { NetfilterError, NoAnswer } from "./netfilter.ts";
 
 /** Kernel tools answer in milliseconds; one that waits longer hangs, or somebody holds a lock for ever. */
 const TIMEOUT_MS = 20_000;
+/** Another program holds the lock of the legacy tools, longer than they were told to wait. */
+const LOCKED = /holding the xtables lock/;
 
 /** A program of the iptables, ipset or conntrack packages. */
 export interface Tool {
@@ -20,7 +22,7 @@ export interface ToolOutput {
 
 /**
  * Runs a tool to its end.
- * @throws NetfilterError with the tool's own words if it is missing, fails, hangs or is aborted.
+ * @throws NetfilterError with the tool's own words if it is missing or fails; NoAnswer if it hangs or is killed
  */
 export async function runTool(
   { program, missing }: Tool,
@@ -44,13 +46,14 @@ export async function runTool(
     read(child.stderr),
   ]);
   if (status === 0) return { stdout, stderr };
-  if (limit.aborted) throw new NetfilterError("ApplyFailed", `${command} did not end within ${TIMEOUT_MS / 1000} s`);
+  if (limit.aborted) throw new NoAnswer(`${command} did not end within ${TIMEOUT_MS / 1000} s`);
   if (status instanceof Error) {
     const absent = "code" in status && status.code === "ENOENT";
-    const message = absent ? `${program} is not installed in the enforcer's image` : `${command}: ${status.message}`;
-    throw new NetfilterError(absent ? missing : "ApplyFailed", message, { cause: status });
+    if (!absent) throw new NoAnswer(`${command}: ${status.message}`, { cause: status });
+    throw new NetfilterError(missing, `${program} is not installed in the enforcer's image`, { cause: status });
   }
-  throw new NetfilterError("ApplyFailed", `${command}: ${stderr.trim() || `exit status ${status}`}`);
+  const message = `${command}: ${stderr.trim() || `exit status ${status}`}`;
+  throw LOCKED.test(stderr) ? new NoAnswer(message) : new NetfilterError("ApplyFailed", message);
 }
 
 /** What came before a killed tool's end; the kill itself is told by its status. */

@@ -4,17 +4,19 @@ import type { KernelState } from "../render/kernel-state.ts";
 import { Channel, ChannelBroken } from "./channel.ts";
 import { iptablesProgram, RESTORE } from "./iptables.ts";
 import type { Backend, MemberView, Netfilter } from "./netfilter.ts";
-import { NetfilterError } from "./netfilter.ts";
+import { NetfilterError, NoAnswer } from "./netfilter.ts";
 
 /** Above this many lines a process of its own is quicker: it sends them to the kernel in large messages. */
 const MOST_LINES = 200;
 /** ipset reads its input in pieces of so many characters, and answers each. */
 const LONGEST_LINE = 1_000;
 const PROMPT = "ipset> ";
+const EACH_COMMIT = /(?<=^COMMIT\n)/m;
 
 /**
  * The kernel by tools that are kept running, for changes: each takes a fraction of a millisecond instead of the
- * milliseconds that a process needs to start. Everything else, and whatever a channel fails at, goes the cold way.
+ * milliseconds that a process needs to start. Everything else goes the cold way, and so does whatever a channel fails at
+ * and may be told twice.
  */
 export class WarmNetfilter implements Netfilter {
   readonly #cold: Netfilter;
@@ -54,16 +56,24 @@ export class WarmNetfilter implements Netfilter {
   }
 
   async restoreRules(family: Family, text: string, signal: AbortSignal): Promise<void> {
-    this.#requests += 1;
-    // Comments are echoed in their turn: this one once the transaction is committed.
-    const echo = `# ack ${this.#requests}\n`;
+    // Comments are echoed in their turn: each of these once the transaction before it is committed.
+    const parts = text.split(EACH_COMMIT).map((transaction) => ({ transaction, echo: this.#nextEcho() }));
+    const input = parts.map(({ transaction, echo }) => transaction + echo).join("");
+    const last = parts.at(-1)?.echo ?? "";
     try {
-      await this.#rules[family].request(`${text}${echo}`, (output) => output.endsWith(echo), signal);
+      await this.#rules[family].request(input, (output) => output.endsWith(last), signal);
     } catch (error) {
       if (!(error instanceof ChannelBroken) || signal.aborted) throw asNetfilterError(error);
-      // Refused, or broken: if it was the text, the cold way refuses it too and says why.
+      // Lines that may be in force must not be told once more, or they would stand twice.
+      if (!error.refused || parts.some(({ echo }) => error.output.includes(echo))) throw asNetfilterError(error);
+      // Nothing of it has happened: if it was the text, the cold way refuses it too and says why.
       await this.#cold.restoreRules(family, text, signal);
     }
+  }
+
+  #nextEcho(): string {
+    this.#requests += 1;
+    return `# ack ${this.#requests}\n`;
   }
 
   read(family: Family, signal: AbortSignal): Promise<KernelState> {
@@ -121,5 +131,8 @@ export class WarmNetfilter implements Netfilter {
 }
 
 function asNetfilterError(error: unknown): unknown {
-  return error instanceof ChannelBroken ? new NetfilterError("ApplyFailed", error.message, { cause: error }) : error;
+  if (!(error instanceof ChannelBroken)) return error;
+  const { message, refused } = error;
+  const cause = { cause: error };
+  return refused ? new NetfilterError("ApplyFailed", message, cause) : new NoAnswer(message, cause);
 }

@@ -3,6 +3,7 @@ import { FORWARD_CHAIN, isForkChain, STATE_CHAIN } from "../layout/skeleton.ts";
 import type { KernelSet, KernelState } from "./kernel-state.ts";
 import type { Marks } from "./marks.ts";
 import { fieldValue } from "./marks.ts";
+import { OTHER_FAMILY } from "./set-kind.ts";
 import { addsText, createText, drainText } from "./set-text.ts";
 import { chainsOf, linesOf } from "./chain-lines.ts";
 import { addsOnly, chainsText, differ, hooksInForce, sweepText } from "./chain-text.ts";
@@ -75,7 +76,8 @@ export interface SetSteps {
 export function setSteps({ sets: current }: KernelState, { sets }: Ruleset): SetSteps {
   const wanted = [...sets.values()];
   const swept = new Map(wanted.map(({ name, type, members }) => [name as string, { type, members }]));
-  const dead = [...current.keys()].filter((name) => !swept.has(name)).toSorted();
+  const unwanted = current.entries().filter(([name, { type }]) => !swept.has(name) && type !== OTHER_FAMILY);
+  const dead = [...unwanted].map(([name]) => name).toSorted();
   return {
     fill: [
       ...wanted.map((set) => (current.has(set.name) ? "" : createText(set))),

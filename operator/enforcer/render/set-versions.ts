@@ -9,18 +9,23 @@ import type { KernelState } from "./kernel-state.ts";
  * The ruleset with each set under the name that it has, or is to have, in the kernel. Members change in place, and the
  * chains in one transaction, but not both at once: a class that is left behind while its set still gains members, or
  * taken up while its set has still to lose some, would let pairs pass for a moment that neither state allows. Such a
- * set gets a copy with the new members under a new name (`<name>-<n>`), which the new chains refer to.
+ * set gets a copy with the new members under a new name (`<name>-<n>`), which the new chains refer to. So does one under
+ * whose name the kernel has something else.
  * @param render the text of the chains of a ruleset
  */
 export function withVersions(current: KernelState, ruleset: Ruleset, render: (ruleset: Ruleset) => Chains): Ruleset {
   const names = standingNames(current);
   const standing = renamed(ruleset, names);
+  const unfit = unfitSets(current, standing);
   const moving = memberChanges(current, standing);
-  if (moving.gaining.size + moving.losing.size === 0) return standing;
+  if (unfit.size + moving.gaining.size + moving.losing.size === 0) return standing;
   const { left, taken } = usesThatChange(current.chains, render(standing));
-  const atStake = [...moving.gaining].filter((name) => left.has(name))
-    .concat([...moving.losing].filter((name) => taken.has(name)));
-  if (atStake.length === 0) return standing;
+  const atStake = new Set([
+    ...unfit,
+    ...[...moving.gaining].filter((name) => left.has(name)),
+    ...[...moving.losing].filter((name) => taken.has(name)),
+  ]);
+  if (atStake.size === 0) return standing;
   const copies = new Map(names);
   for (const name of atStake) copies.set(meaningOf(name), nextVersion(name, current));
   return renamed(ruleset, copies);
@@ -30,7 +35,7 @@ export function withVersions(current: KernelState, ruleset: Ruleset, render: (ru
 function standingNames({ sets, chains }: KernelState): ReadonlyMap<string, string> {
   const versions = [...sets.keys()].filter((name) => meaningOf(name) !== name);
   if (versions.length === 0) return NO_NAMES;
-  const used = new Set([...chains.values()].flatMap((lines) => lines.flatMap(setsIn)));
+  const used = new Set([...chains.values()].flatMap(setsOf));
   // An older one that no chain refers to waits to be swept up.
   return new Map(versions.filter((name) => used.has(name)).map((name) => [meaningOf(name), name]));
 }
@@ -46,6 +51,12 @@ function nextVersion(name: string, { sets }: KernelState): string {
   const meaning = meaningOf(name);
   const taken = [...sets.keys()].filter((other) => meaningOf(other) === meaning);
   return `${meaning}-${1 + Math.max(...taken.map((other) => Number(other.slice(meaning.length + 1) || 0)))}`;
+}
+
+/** Sets under whose name the kernel has one of another kind, see `setKind`: it is no use to us, and may be in use. */
+function unfitSets({ sets: current }: KernelState, { sets }: Ruleset): ReadonlySet<string> {
+  const unfit = sets.values().filter(({ name, type }) => (current.get(name)?.type ?? type) !== type);
+  return new Set(unfit.map(({ name }) => name));
 }
 
 interface Moving {
@@ -99,19 +110,48 @@ function setsIn(line: string): readonly string[] {
   return [...line.matchAll(/--match-set (\S+)/g)].map(([, set = ""]) => set);
 }
 
+/** Sets that a chain looks up: most chains stay as they are from one state to the next. */
+function setsOf(lines: readonly string[]): readonly string[] {
+  const known = LOOKED_UP.get(lines) ?? lines.flatMap(setsIn);
+  LOOKED_UP.set(lines, known);
+  return known;
+}
+
+const LOOKED_UP = new WeakMap<readonly string[], readonly string[]>();
+
 function renamed(ruleset: Ruleset, names: ReadonlyMap<string, string>): Ruleset {
   if (names.size === 0) return ruleset;
   const nameOf = (set: SetName): SetName => (names.get(set) ?? set) as SetName;
-  const match = (each: Match): Match => (each.kind === "set" ? { ...each, set: nameOf(each.set) } : each);
-  const rules = (list: readonly Rule[]): readonly Rule[] => {
-    const affected = list.some(({ matches }) => matches.some((each) => each.kind === "set" && names.has(each.set)));
-    return affected ? list.map((each) => ({ ...each, matches: each.matches.map(match) })) : list;
-  };
   return {
     ...ruleset,
-    chains: new Map<ChainName, readonly Rule[]>([...ruleset.chains].map(([name, list]) => [name, rules(list)])),
+    chains: new Map<ChainName, readonly Rule[]>([...ruleset.chains].map(([name, list]) => [name, renamedRules(list, names)])),
     sets: new Map<SetName, AddressSet>(
       ruleset.sets.values().map((set) => [nameOf(set.name), { ...set, name: nameOf(set.name) }]),
     ),
   };
+}
+
+/** The same list as before for the same names: whoever compares has nothing to do. */
+function renamedRules(rules: readonly Rule[], names: ReadonlyMap<string, string>): readonly Rule[] {
+  const known = RENAMED.get(rules) ?? { sets: rules.flatMap(({ matches }) => matches.flatMap(setOf)), names: [], rules };
+  const now = known.sets.map((set) => (names.get(set) ?? set) as SetName);
+  if (now.every((name, index) => name === known.sets[index])) return rules;
+  if (now.every((name, index) => name === known.names[index])) return known.rules;
+  const match = (each: Match): Match => (each.kind === "set" ? { ...each, set: (names.get(each.set) ?? each.set) as SetName } : each);
+  const list = rules.map((each) => ({ ...each, matches: each.matches.map(match) }));
+  RENAMED.set(rules, { sets: known.sets, names: now, rules: list });
+  return list;
+}
+
+/** By the rules as layout has them: the sets that they look up, and how the rules read with the names used last. */
+interface Renamed {
+  readonly sets: readonly SetName[];
+  readonly names: readonly SetName[];
+  readonly rules: readonly Rule[];
+}
+
+const RENAMED = new WeakMap<readonly Rule[], Renamed>();
+
+function setOf(match: Match): readonly SetName[] {
+  return match.kind === "set" ? [match.set] : [];
 }

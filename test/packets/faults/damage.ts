@@ -31,7 +31,11 @@ export const DAMAGES: readonly Damage[] = [
     harm: (scene, backend) => scene.onNode(scene.iptables(backend), "-F", "FORWARD"),
   },
   {
-    name: "iptables -D of the jumps", effect: "opens", backends: ["nft"],
+    name: "iptables -F", effect: "opens", backends: BOTH,
+    harm: (scene, backend) => scene.onNode(scene.iptables(backend), "-F"),
+  },
+  {
+    name: "iptables -D of the jumps", effect: "opens", backends: BOTH,
     harm: async (scene, backend) => {
       // Each alone still leads new connections to be judged.
       await dropLine(scene, backend, /^-A FORWARD .*-j TW-FWD$/);
@@ -61,6 +65,16 @@ export const DAMAGES: readonly Damage[] = [
   {
     name: "a flushed set", effect: "closes", backends: ["nft"],
     harm: async (scene) => await scene.onNode("ipset", "flush", await ourSet(scene)),
+  },
+  {
+    name: "a set swapped for one with room for one member", effect: "closes", backends: ["nft"],
+    harm: async (scene) => {
+      const inet = scene.family === "ipv4" ? "inet" : "inet6";
+      const name = await ourSet(scene);
+      await scene.onNode("ipset", "create", "small", "hash:ip", "family", inet, "maxelem", "1");
+      await scene.onNode("ipset", "swap", "small", name);
+      await scene.onNode("ipset", "destroy", "small");
+    },
   },
   // These take others' rules too: they come last.
   {

@@ -107,7 +107,7 @@ for (const { family, backend, damages } of PLACES) {
       const first = lines.find((line) => line.startsWith("-A FORWARD ")) ?? "";
       const ours = [isOurs(first) ? "first" : "not first", ...lines.filter(isOurs)];
       const others = lines.filter((line) => THEIRS.test(line) && !isOurs(line));
-      return { ours: ours.join("\n").replaceAll(/0x[0-9a-f]+/g, "0x"), others: others.join("\n") };
+      return { ours: ours.join("\n").replaceAll(/0x[0-9a-f]+/g, "0x").replaceAll(/(TW-[unpb][0-9a-f]{16})-\d+/g, "$1"), others: others.join("\n") };
     }
 
     /** When the last sweep is done. */

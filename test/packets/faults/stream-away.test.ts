@@ -5,9 +5,11 @@ import { diskCopyPath } from "../../../operator/enforcer/node-memory.ts";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
 import { until } from "../enforced-node.ts";
 import { tell } from "./scene.ts";
-import { ALLOWED, CHANGING, DENIED, KEPT, StreamScene } from "./stream-scene.ts";
+import { ALLOWED, CHANGING, DENIED, KEPT, NEVER, StreamScene } from "./stream-scene.ts";
 
 const WHILE_MS = 1_000;
+/** After so long every probe has its verdict: what comes then does not change it. */
+const VERDICT_MS = 1_000;
 
 describe("the enforcer's wires, when nobody is at their other end", function () {
   this.timeout(120_000);
@@ -26,7 +28,7 @@ describe("the enforcer's wires, when nobody is at their other end", function () 
     const rules = await node.calm();
     await scene.order({ do: "away", on: true });
     await scene.order({ do: "hang up" });
-    let repaired = 0;
+    let [harmed, repaired] = [0, 0];
     const report = await scene.underProbes(async (vigil, hold) => {
       await node.kill("SIGKILL");
       node.start();
@@ -35,15 +37,20 @@ describe("the enforcer's wires, when nobody is at their other end", function () 
       });
       await sleep(WHILE_MS);
       assert.equal(await node.rules(), rules);
-      const harmed = vigil.mark("flushed");
-      await node.network.inNode("iptables-nft", "-F", "FORWARD");
-      await node.untilSaid(/drift corrected/);
-      repaired = vigil.mark("put right") - harmed;
+      await scene.assertCut(async () => {
+        harmed = vigil.mark("flushed");
+        await node.network.inNode("iptables-nft", "-F", "FORWARD");
+      }, async () => {
+        await node.untilSaid(/drift corrected/);
+        repaired = vigil.mark("put right");
+      });
       await sleep(WHILE_MS);
       assert.ok((await hold.release()).open);
     });
     report.assertAll(KEPT, "open");
-    tell(report.summary, `a flush was put right after ${Math.round(repaired)} ms without an operator`);
+    report.assertAll(NEVER, "dropped", { to: harmed - VERDICT_MS });
+    report.assertAll(NEVER, "dropped", { from: repaired });
+    tell(report.summary, `a flush was put right after ${Math.round(repaired - harmed)} ms without an operator`);
   });
 
   it("API server in a black hole: changes are enforced all the same, and confirmed once it is back", async () => {
@@ -62,6 +69,7 @@ describe("the enforcer's wires, when nobody is at their other end", function () 
       assert.ok((await hold.release()).open);
     });
     report.assertAll(KEPT, "open");
+    report.assertAll(NEVER, "dropped");
     report.assertAll(CHANGING, "dropped", { to: begun });
     report.assertAll(CHANGING, "open", { from: applied });
     await scene.order({ do: "black hole", on: false });

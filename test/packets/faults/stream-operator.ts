@@ -46,8 +46,14 @@ export type FaultyOrder =
   | { readonly do: "statuses" }
   /** From now on the API server takes connections and says nothing; or it speaks again. */
   | { readonly do: "black hole"; readonly on: boolean }
-  /** Replaces members of a set at a rate; answered at the end. */
-  | { readonly do: "churn"; readonly set: string; readonly perSecond: number; readonly seconds: number };
+  /** Replaces members of a set at a rate, or only adds some; answered at the end. */
+  | {
+      readonly do: "churn";
+      readonly set: string;
+      readonly perSecond: number;
+      readonly seconds: number;
+      readonly grow?: boolean;
+    };
 
 /** Members that a set is to have beside those that are named. */
 export interface Many {
@@ -199,16 +205,16 @@ class FaultyOperator {
   }
 
   /** Members from outside of the set take the place of others, the oldest first. */
-  async #churn({ set, perSecond, seconds }: Extract<FaultyOrder, { do: "churn" }>): Promise<Churned> {
+  async #churn({ set, perSecond, seconds, grow = false }: Extract<FaultyOrder, { do: "churn" }>): Promise<Churned> {
     const id = set as PeerSetId;
-    const each = perSecond / BATCHES_A_SECOND / 2;
+    const each = perSecond / BATCHES_A_SECOND / (grow ? 1 : 2);
     const started = performance.now();
     let [batches, next] = [0, FIRST_NEWCOMER];
     for (; batches < seconds * BATCHES_A_SECOND; batches += 1) {
       await sleep(Math.max(0, started + batches * (1_000 / BATCHES_A_SECOND) - performance.now()));
       const before = this.#state.peers.get(id);
       if (before === undefined) throw new Error(`no set ${set}`);
-      const remove = [...before.members].values().filter((member) => member.startsWith(MANY_NET)).take(each).toArray();
+      const remove = grow ? [] : [...before.members].values().filter((member) => member.startsWith(MANY_NET)).take(each).toArray();
       const add = Array.from({ length: each }, () => addressNumber((next += 1)));
       const members = new Set(before.members);
       for (const member of remove) members.delete(member);
@@ -219,7 +225,7 @@ class FaultyOperator {
       this.#hub.publish(new Map([[NODE, delta]]), { pods: String((this.#version += 1)) });
     }
     const milliseconds = Math.round(performance.now() - started);
-    return { changes: batches * each * 2, last: addressNumber(next), milliseconds };
+    return { changes: batches * each * (grow ? 1 : 2), last: addressNumber(next), milliseconds };
   }
 }
 

@@ -1,12 +1,14 @@
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { EnforcerSettings } from "../../../operator/api/enforcer-settings.ts";
 import type { ResolvedPort } from "../../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
 import { buildTraffic } from "../../image/build-traffic.mjs";
-import { type Hold, Prober } from "../../lab/prober.ts";
+import { type Hold, monotonicMs, Prober } from "../../lab/prober.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { EnforcedNode } from "../enforced-node.ts";
 import { HOSTS } from "../enforcer-cases.ts";
@@ -23,6 +25,8 @@ const PORT = 8080;
 const STRANGE_PORT = 8081;
 const [WEB] = HOSTS.web;
 const [DB] = HOSTS.db;
+/** A client of a long connection speaks many times in it. */
+const SILENT_MS = 400;
 /** On a busy machine, with the enforcer's pauses between attempts. */
 const SOON = { timeoutMs: 40_000, everyMs: 25 };
 
@@ -62,15 +66,17 @@ export class StreamScene implements Place {
     this.#traffic = traffic;
   }
 
-  /** With an enforcer that has nothing in force yet. */
-  static async create(settings: Partial<EnforcerSettings> = {}, program?: readonly string[]): Promise<StreamScene> {
+  /** With an enforcer that has nothing in force yet. @param path where it finds its tools; absent = where we do */
+  static async create(
+    settings: Partial<EnforcerSettings> = {}, program?: readonly string[], path?: string,
+  ): Promise<StreamScene> {
     const traffic = await buildTraffic();
     const node = await EnforcedNode.create();
     try {
       const files = ["ca.crt", "tls.key"].map((name) => join(dirname(node.stateDirectory), name));
       const operator = await node.network.worker("node", PROGRAM, ...files, JSON.stringify(settings));
       const scene = new StreamScene(node, operator, ["web", "db"].map((pod) => serve(node, pod, traffic)), traffic);
-      node.start(program);
+      node.start(program, path);
       return scene;
     } catch (error) {
       await node.remove();
@@ -145,10 +151,38 @@ export class StreamScene implements Place {
     return await Vigil.start(this, [...KEPT, ...CHANGING, ...NEVER]);
   }
 
-  /** A connection that stays, of a pair that is allowed always. */
-  async hold(): Promise<{ readonly prober: Prober; readonly hold: Hold }> {
+  /** A connection that stays: of a pair that is allowed always, or of one that never is, where that has a way. */
+  async hold(pair: "kept" | "never" = "kept"): Promise<{ readonly prober: Prober; readonly hold: Hold }> {
     const prober = await this.prober("", "db");
-    return { prober, hold: await prober.hold({ to: WEB, port: PORT, protocol: "tcp", timeoutMs: 5_000 }) };
+    const port = pair === "kept" ? PORT : STRANGE_PORT;
+    return { prober, hold: await prober.hold({ to: WEB, port, protocol: "tcp", timeoutMs: 5_000 }) };
+  }
+
+  /**
+   * What never may has been allowed by harm that was done to the rules, and is no more: a connection that was opened
+   * meanwhile must be silent from then on.
+   * @param harm done while the enforcer looks away @param repaired waits until it has put that right
+   */
+  async assertCut(harm: () => Promise<unknown>, repaired: () => Promise<unknown>): Promise<void> {
+    const { pid } = this.node;
+    process.kill(pid, "SIGSTOP");
+    try {
+      await harm();
+    } catch (error) {
+      process.kill(pid, "SIGCONT");
+      throw error;
+    }
+    const slipped = await this.hold("never").finally(() => process.kill(pid, "SIGCONT"));
+    try {
+      await repaired();
+      const since = monotonicMs();
+      await sleep(SILENT_MS);
+      const { echoes, lastEchoAtMs } = await slipped.hold.look();
+      assert.ok(echoes > 0, "it never had a way");
+      assert.ok(lastEchoAtMs <= since, `it was answered ${Math.round(lastEchoAtMs - since)} ms too late`);
+    } finally {
+      await slipped.prober.stop();
+    }
   }
 
   async prober(_namespace: string, pod: string): Promise<Prober> {

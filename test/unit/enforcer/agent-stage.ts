@@ -33,6 +33,7 @@ interface StageOptions {
   readonly other?: FakeNetfilter;
   readonly stalledAfterMs?: number;
   readonly clock?: Clock;
+  readonly sweepAfterMs?: number;
 }
 
 /** Nobody waits for more than a moment. */
@@ -48,20 +49,20 @@ export class Stage implements AsyncDisposable {
   readonly #done: Promise<void>;
 
   constructor(kernel: FakeNetfilter, options: StageOptions = {}) {
-    const { copy, memory, other = new FakeNetfilter(), stalledAfterMs = Infinity, clock = HASTY } = options;
+    const { copy, memory, other = new FakeNetfilter(), stalledAfterMs = Infinity, clock = HASTY, sweepAfterMs = 0 } = options;
     this.agent = new Agent({
       firewall: new NodeFirewall({
         netfilter: (backend) => (backend === "nft" ? kernel : other),
         chooseBackend: async () => "nft",
         host: { look: async () => UNKNOWN_HOST, bridges: async () => false },
-        monotonic: SYSTEM_CLOCK.monotonic,
+        monotonic: () => clock.monotonic(),
       }),
       report: (report) => this.reports.push(report),
       ...(memory && { memory }),
       log: SILENT,
       clock,
       random: () => 0,
-      sweepAfterMs: 0,
+      sweepAfterMs,
       stalledAfterMs,
     });
     if (copy !== undefined) this.agent.recall(copy);

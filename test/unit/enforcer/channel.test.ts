@@ -49,13 +49,30 @@ describe("Channel", () => {
     });
   });
 
+  const ends: readonly (readonly [string, string, boolean])[] = [
+    ["ends by itself with an error", "exit 2", true],
+    ["ends as if all were well", "exit 0", false],
+    ["is killed", "kill -9 $$", false],
+  ];
+  for (const [how, script, refused] of ends) {
+    it(`tells that what a tool has not answered ${refused ? "has not happened" : "may have happened"} when it ${how}`, async () => {
+      const ending = channel("sh", "-c", `read line; printf half; ${script}`);
+      await assert.rejects(ending.request("a\n", line, signal), (error) => {
+        assert.ok(error instanceof ChannelBroken);
+        assert.deepEqual([error.refused, error.output], [refused, "half"]);
+        return true;
+      });
+    });
+  }
+
   it("says that the tool is not there", async () => {
-    await assert.rejects(channel("no-such-tool").request("a\n", line, signal), /ENOENT/);
+    await assert.rejects(channel("no-such-tool").request("a\n", line, signal), { message: /ENOENT/, refused: true });
   });
 
   it("does not wait for a tool that hangs when it is told to stop, and does not use it again", async () => {
     const hanging = channel("sh", "-c", "while read line; do [ $line = hang ] && exec sleep 60; echo $line; done");
-    await assert.rejects(hanging.request("hang\n", line, AbortSignal.timeout(50)), ChannelBroken);
+    const hung = hanging.request("hang\n", line, AbortSignal.timeout(50));
+    await assert.rejects(hung, (error) => error instanceof ChannelBroken && !error.refused);
     assert.equal(await hanging.request("b\n", line, signal), "b\n");
   });
 });

@@ -44,7 +44,7 @@ describe("the disk copy", () => {
       nodeTraffic: fc.constantFrom("Allow", "Enforce"),
       establishedFlows: fc.constantFrom("Cut", "Keep"),
       failClosed: fc.boolean(),
-      connmarkMask: fc.integer({ min: 0, max: 0xffffffff }),
+      connmarkMask: fc.constantFrom(0, 0xff, 0xffff00, 0xffff0000, 0xffffffff),
       backend: fc.constantFrom("Auto", "nft", "legacy"),
       podCIDRs: fc.subarray(["10.1.0.0/24", "fd00::/64"]),
     }).map((drawn) => ({ ...DEFAULT_ENFORCER_SETTINGS, ...drawn }));

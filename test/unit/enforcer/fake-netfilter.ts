@@ -1,20 +1,23 @@
 import type { Backend, MemberView, Netfilter } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import type { Family } from "../../../operator/enforcer/layout/family.ts";
+import { familyOf } from "../../../operator/enforcer/layout/family.ts";
 import type { Flow } from "../../../operator/enforcer/layout/flow-verdict.ts";
 import { HOOK_POINTS } from "../../../operator/enforcer/layout/ruleset.ts";
 import type { KernelSet, KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
+import { OTHER_FAMILY, setKind } from "../../../operator/enforcer/render/set-kind.ts";
 
-type Sets = Map<string, { readonly type: string; readonly inet: string; readonly members: Set<string> }>;
+type Sets = Map<string, { readonly made: string; readonly members: Set<string> }>;
 type Chains = Map<string, string[]>;
 
 /**
  * A kernel in memory that takes the same texts and refuses what the kernel refuses: rules that refer to missing chains
- * or sets, and removing what is in use. One transaction of rules is in force whole or not at all.
+ * or sets, sets that are there and of another kind, and removing what is in use. One transaction of rules is in force
+ * whole or not at all.
  */
 export class FakeNetfilter implements Netfilter {
   readonly backend: Backend = "nft";
-  /** Words that no rule may hold: extensions that this kernel does not have. */
+  /** Words that no rule and no set may hold: extensions that this kernel does not have. */
   readonly refuses: string[] = [];
   /** Tracked connections. */
   tracked: Flow[] = [];
@@ -22,16 +25,17 @@ export class FakeNetfilter implements Netfilter {
   readonly written: (readonly ["sets" | "rules", string])[] = [];
   /** Marks that connections hold. */
   readonly held = new Set<string>();
-  foreign = 0;
+  /** The error, where it cannot be told. */
+  foreign: number | NetfilterError = 0;
   /** Thrown, once each, by the next writes; `undefined` lets one pass. */
   readonly failures: (NetfilterError | undefined)[] = [];
   readonly #tables: Record<Family, Chains> = { ipv4: emptyTable(), ipv6: emptyTable() };
   readonly #sets: Sets = new Map();
 
   async read(family: Family): Promise<KernelState> {
-    const inet = family === "ipv4" ? "inet" : "inet6";
-    const sets = [...this.#sets].filter(([, set]) => set.inet === inet).map(([name, { type, members }]) => {
-      return [name, { type, members: new Set(members) }] as [string, KernelSet];
+    const sets = [...this.#sets].map(([name, { made, members }]): [string, KernelSet] => {
+      const type = setKind(made, family);
+      return [name, { type, members: new Set(type === OTHER_FAMILY ? [] : members) }];
     });
     return { ...(await this.leftovers(family)), sets: new Map(sets) };
   }
@@ -61,14 +65,18 @@ export class FakeNetfilter implements Netfilter {
     this.#write("sets", text);
     for (const line of text.trimEnd().split("\n")) {
       const [verb = "", name = "", ...rest] = line.split(" ");
+      this.#refuseUnknown(line);
+      const set = this.#sets.get(name);
       if (verb === "create") {
-        if (!this.#sets.has(name)) this.#sets.set(name, { type: rest[0] ?? "", inet: rest[2] ?? "", members: new Set() });
+        if (set === undefined) this.#sets.set(name, { made: line, members: new Set() });
+        // The kernel compares everything but the family.
+        else if (anyFamily(set.made) !== anyFamily(line)) throw refused(`set with the same name already exists: ${name}`);
         continue;
       }
-      const set = this.#sets.get(name);
       if (set === undefined) throw refused(`the set ${name} does not exist`);
       if (verb === "destroy" && this.#uses(name)) throw refused(`set ${name} is in use`);
       if (verb === "destroy") this.#sets.delete(name);
+      if (verb === "add" && setKind(set.made, familyOf(rest.join(" "))) === OTHER_FAMILY) throw refused(`cannot parse: ${line}`);
       if (verb === "add") set.members.add(rest.join(" "));
       if (verb === "del") {
         const member = set.members.values().find((each) => each.replace(" nomatch", "") === rest.join(" "));
@@ -89,6 +97,7 @@ export class FakeNetfilter implements Netfilter {
   }
 
   async foreignMarkBits(): Promise<number> {
+    if (typeof this.foreign !== "number") throw this.foreign;
     return this.foreign;
   }
 
@@ -145,14 +154,18 @@ export class FakeNetfilter implements Netfilter {
   }
 
   #checked(rule: string, chains: Chains): string {
-    const unknown = this.refuses.find((word) => rule.includes(word));
-    if (unknown !== undefined) throw refused(`unknown option ${unknown}`);
+    this.#refuseUnknown(rule);
     const chain = rule.match(/-[jg] (TW-\S+)/)?.[1];
     if (chain !== undefined && !chains.has(chain)) throw refused(`no chain ${chain}`);
     for (const [, set = ""] of rule.matchAll(/--match-set (\S+)/g)) {
       if (!this.#sets.has(set)) throw refused(`Set ${set} doesn't exist.`);
     }
     return rule;
+  }
+
+  #refuseUnknown(line: string): void {
+    const unknown = this.refuses.find((word) => line.includes(word));
+    if (unknown !== undefined) throw refused(`unknown option ${unknown}`);
   }
 
   #uses(set: string): boolean {
@@ -164,6 +177,10 @@ export class FakeNetfilter implements Netfilter {
 export function outlineOf({ chains, hooks, sets }: KernelState, members: MemberView): string {
   const inside = [...sets].map(([name, set]) => [name, members === "listed" ? [...set.members] : set.members.size]);
   return JSON.stringify([[...chains], [...hooks], inside]);
+}
+
+function anyFamily(made: string): string {
+  return made.replace(/ family \S+/, "");
 }
 
 function emptyTable(): Chains {

@@ -7,6 +7,7 @@ import { EMPTY_KERNEL } from "../../../operator/enforcer/render/kernel-state.ts"
 import type { Marks } from "../../../operator/enforcer/render/marks.ts";
 import { fieldText, nextGeneration } from "../../../operator/enforcer/render/marks.ts";
 import { inForce, kernelMarks, narrowsChains, plan, skeletonText } from "../../../operator/enforcer/render/plan.ts";
+import { OTHER_FAMILY } from "../../../operator/enforcer/render/set-kind.ts";
 import type { StateDraft } from "../../packets/enforcer-state.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 
@@ -92,6 +93,16 @@ describe("plan", () => {
     const steps = plan(kernelWith(guarded(["10.2.0.1"])), layout(nodeState({}), "ipv4"), OLD, NEW);
     assert.match(steps.sweepSets, /^destroy TW-u[0-9a-f]{16}\n$/);
     assert.equal(steps.drain, "", "nothing is taken out of a set that goes");
+  });
+
+  it("leaves the other family its sets, and sweeps up those of no family", () => {
+    const ruleset = guarded(["10.2.0.1"]);
+    const kernel = kernelWith(ruleset);
+    const set = (type: string) => ({ type, members: new Set<string>() });
+    const sets = new Map([...kernel.sets, ["TW-u6", set(OTHER_FAMILY)], ["TW-all", set("list:set size 8")]]);
+    const steps = plan({ ...kernel, sets }, ruleset, OLD, OLD);
+    assert.ok(inForce(steps));
+    assert.equal(steps.sweepSets, "destroy TW-all\n");
   });
 
   const jumps = [

@@ -34,6 +34,7 @@ describe("codec", () => {
   });
 
   const podLine = (audits: unknown) => JSON.stringify({ type: "pod", uid: audited.uid, pod: { ...audited, audits } });
+  const helloLine = (settings: unknown) => JSON.stringify({ type: "hello", protocol: 1, version: "1", node: "n", settings });
   const bad: readonly { name: string; line: string; says: RegExp }[] = [
     { name: "no JSON", line: "{", says: /not a line of JSON: "\{"/ },
     { name: "no object", line: "[]", says: /must be an object/ },
@@ -52,6 +53,9 @@ describe("codec", () => {
     { name: "a version that is no number", line: `{"type":"revision","revision":1,"versions":{"pods":"x"},"complete":true}`, says: /^versions\.pods: / },
     { name: "an audit without a tier", line: podLine([{ policy: "next", ingress: [], egress: [] }]), says: /^pod\.audits\[0\]\.tier: / },
     { name: "an unknown field of an audit", line: podLine([{ policy: "next", tier: "", ingress: [], egress: [], drop: true }]), says: /^pod\.audits\[0\]\.drop: unknown field/ },
+    { name: "a mark of two runs", line: helloLine({ connmarkMask: 0xff00ff00 }), says: /^settings\.connmarkMask: must be 0 or one run/ },
+    { name: "a mark too narrow", line: helloLine({ connmarkMask: 0x7f00 }), says: /^settings\.connmarkMask: / },
+    { name: "a mark too wide", line: helloLine({ connmarkMask: 0x1ff000000 }), says: /^settings\.connmarkMask: / },
     { name: "no protocol", line: `{"type":"hello","version":"1","node":"n","settings":{}}`, says: /^protocol: / },
   ];
   for (const { name, line, says } of bad) it(`refuses ${name}`, () => assert.throws(() => parseMessage(line), { message: says }));

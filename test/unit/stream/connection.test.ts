@@ -8,16 +8,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 
 import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
-import type { NodeState } from "../../../operator/api/node-state.ts";
+import type { NodeState, ResolvedPolicy } from "../../../operator/api/node-state.ts";
 import type { AuthResult } from "../../../operator/stream/authenticator.ts";
 import type { Batch } from "../../../operator/stream/batch.ts";
 import { bundleOf, createAuthority, issueServingCertificate } from "../../../operator/stream/certificates.ts";
 import { StreamClient, type ClientOptions } from "../../../operator/stream/client.ts";
 import { messageLine, snapshotMessages } from "../../../operator/stream/codec.ts";
 import { StreamHub } from "../../../operator/stream/hub.ts";
+import { MAX_LINE_BYTES } from "../../../operator/stream/line-splitter.ts";
 import { StreamServer } from "../../../operator/stream/server.ts";
 import type { StreamMessage } from "../../../operator/stream/wire.ts";
-import { addresses, peersDelta, setOf, stateOf } from "./fixture.ts";
+import { addresses, peersDelta, setOf, stateOf, WEB } from "./fixture.ts";
 
 const NAME = "tierwall-operator.tierwall-system.svc";
 const now = () => new Date();
@@ -121,6 +122,17 @@ describe("stream connection", () => {
     await until("the change", () => seen.batches.length === 2);
     assert.deepEqual(seen.batches[1]?.state.peers, stateOf(setOf("10.0.0.1", "10.0.0.2")).peers);
     assert.deepEqual(seen.states.map((text) => text.split(":")[0]), ["connecting", "connected"]);
+  });
+
+  it("brings a policy that is as long as a policy may be, and more", async () => {
+    const { seen: operator, port } = await serve();
+    const blocks = Array.from({ length: 60_000 }, (_, index) => ({ cidr: `20.${index >> 8}.${index & 255}.0/24` }));
+    const long: ResolvedPolicy = { id: WEB, ingress: [{ peers: { sets: [], blocks }, ports: "any", endpoints: [] }], egress: [] };
+    operator.state = { ...operator.state, policies: new Map([[WEB, long]]) };
+    const { seen } = follow(port);
+    await until("the snapshot", () => seen.batches.length === 1);
+    const peers = seen.batches[0]?.state.policies.get(WEB)?.ingress[0]?.peers;
+    assert.equal(typeof peers === "object" ? peers.blocks.length : 0, blocks.length);
   });
 
   it("refuses a server of another CA, until its CA is in the file", async () => {
@@ -249,7 +261,7 @@ describe("stream connection", () => {
   const faults: readonly { name: string; text: string; keepOpen?: boolean; says: RegExp }[] = [
     { name: "a snapshot cut off", text: snapshot, says: /disconnected: / },
     { name: "garbage", text: "\u0000\u0001!\n", says: /refused: malformed stream: not a line of JSON/ },
-    { name: "a line without end", text: `${messageLine(hello)}${"x".repeat(1_100_000)}`, keepOpen: true, says: /refused: malformed stream: a line is longer/ },
+    { name: "a line without end", text: `${messageLine(hello)}${"x".repeat(MAX_LINE_BYTES + 1)}`, keepOpen: true, says: /refused: malformed stream: a line is longer/ },
     { name: "silence", text: messageLine(hello), keepOpen: true, says: /disconnected: .*silent for 300 ms/ },
     { name: "another node's stream", text: messageLine({ ...hello, node: "node-b" } as StreamMessage), keepOpen: true, says: /refused: the stream is for node node-b/ },
   ];

@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import type { NodeState } from "../../../operator/api/node-state.ts";
+import { FamilyFirewall, FamilyRecords } from "../../../operator/enforcer/family-firewall.ts";
+import { auditSubjects } from "../../../operator/enforcer/layout/audits.ts";
+import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
+import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
+import { losesCounts, packetCounts, PacketTotals } from "../../../operator/enforcer/packet-counts.ts";
+import { nodeState } from "../../packets/enforcer-state.ts";
+import { FakeNetfilter } from "./fake-netfilter.ts";
+
+const SUBJECT = { policy: "plan", tier: "db", direction: "Ingress" } as const;
+
+/** Pods that are isolated, and audited by `plan` where it is said. */
+function podsAt(addresses: readonly string[], audited = false): NodeState {
+  const audits = audited ? { audits: [{ policy: "plan", tier: "db", ingress: ["plan"] }] } : {};
+  const pods = addresses.map((address) => [address, { address, ingress: ["db"], ...audits }] as const);
+  return nodeState({ pods: Object.fromEntries(pods), policies: { db: {}, plan: {} } });
+}
+
+/** A kernel that counts what reaches the end of a chain, and forgets it when the chain is written anew. */
+class CountingNetfilter extends FakeNetfilter {
+  readonly #counts = new Map<string, number>();
+  looks = 0;
+  answers = true;
+
+  come(chain: string, packets: number): void {
+    this.#counts.set(chain, (this.#counts.get(chain) ?? 0) + packets);
+  }
+
+  override async restoreRules(...args: Parameters<FakeNetfilter["restoreRules"]>): Promise<void> {
+    await super.restoreRules(...args);
+    for (const [, chain = ""] of args[1].matchAll(/^(?::|-F )(\S+)/gm)) this.#counts.delete(chain);
+  }
+
+  override async reached(): Promise<ReadonlyMap<string, number>> {
+    this.looks += 1;
+    if (!this.answers) throw new NetfilterError("ApplyFailed", "iptables-save is broken");
+    return new Map(this.#counts);
+  }
+}
+
+describe("packets that are counted", () => {
+  const { signal } = new AbortController();
+
+  async function scene() {
+    const kernel = new CountingNetfilter();
+    const records = new FamilyRecords();
+    const totals = records.packets;
+    const plan = {
+      options: DEFAULT_OPTIONS, mask: 0xffff0000, ownAddresses: new Set<string>(), leaversMs: 0, monotonic: () => 0,
+    };
+    const begin = async () => {
+      const firewall = new FamilyFirewall(kernel, "ipv4", plan, records);
+      await firewall.prepare(signal);
+      return firewall;
+    };
+    const firewall = await begin();
+    const counts = async (state: NodeState) => {
+      await firewall.count(signal);
+      return packetCounts([totals.totals], auditSubjects(state.pods.values()));
+    };
+    return { kernel, firewall, counts, begin, totals };
+  }
+
+  it("are still so when the chain that counts them is written anew, which a pod that leaves is enough for", async () => {
+    const { kernel, firewall, counts } = await scene();
+    const [two, one] = [podsAt(["10.1.0.5", "10.1.0.6"]), podsAt(["10.1.0.5"])];
+    await firewall.apply(two, signal);
+    kernel.come("TW-DROP", 5);
+    await firewall.apply(one, signal);
+    assert.equal((await kernel.reached()).get("TW-DROP"), undefined, "the kernel has forgotten them");
+    assert.equal((await counts(one)).dropped, 5);
+    kernel.come("TW-DROP", 3);
+    assert.equal((await counts(one)).dropped, 8);
+    assert.equal((await counts(one)).dropped, 8);
+  });
+
+  it("are still so when an audit ends and comes back", async () => {
+    const { kernel, firewall, counts } = await scene();
+    const audited = podsAt(["10.1.0.5"], true);
+    const [chain = ""] = auditSubjects(audited.pods.values()).keys();
+    await firewall.apply(audited, signal);
+    kernel.come(chain, 7);
+    await firewall.apply(podsAt(["10.1.0.5"]), signal);
+    for (let round = 0; round < 3; round += 1) await firewall.sweep(signal);
+    assert.equal((await kernel.leftovers("ipv4")).chains.has(chain), false, "it is swept up");
+    await firewall.apply(audited, signal);
+    kernel.come(chain, 2);
+    assert.deepEqual((await counts(audited)).wouldDrop, [{ ...SUBJECT, packets: 9 }]);
+  });
+
+  it("are read only before they would be lost", async () => {
+    const { kernel, firewall } = await scene();
+    await firewall.apply(podsAt(["10.1.0.5"]), signal);
+    const { looks } = kernel;
+    await firewall.apply(podsAt(["10.1.0.5", "10.1.0.6"]), signal);
+    await firewall.sweep(signal);
+    assert.equal(kernel.looks, looks);
+    await firewall.apply(podsAt(["10.1.0.5"]), signal);
+    assert.equal(kernel.looks, looks + 1);
+  });
+
+  it("hold up no change, whether they cannot be read or the tool hangs", async () => {
+    const { kernel, firewall } = await scene();
+    await firewall.apply(podsAt(["10.1.0.5", "10.1.0.6"]), signal);
+    kernel.answers = false;
+    await firewall.apply(podsAt(["10.1.0.5"]), signal);
+    kernel.reached = () => new Promise(() => undefined);
+    await firewall.apply(podsAt(["10.1.0.5", "10.1.0.6"]), signal);
+    const started = performance.now();
+    await firewall.apply(podsAt(["10.1.0.6"]), signal);
+    assert.ok(performance.now() - started < 1_000);
+    assert.equal((await kernel.read("ipv4")).chains.get("TW-DROP")?.filter((line) => line.includes("10.1.0.5")).length, 0);
+  });
+
+  it("never go back, whoever empties the chain", async () => {
+    const totals = new PacketTotals();
+    const seen: number[] = [];
+    for (const packets of [4, 9, 2, 2, 12]) {
+      await totals.look(async () => new Map([["TW-DROP", packets]]));
+      seen.push(totals.totals.get("TW-DROP") ?? 0);
+    }
+    assert.deepEqual(seen, [4, 9, 11, 11, 21]);
+    await totals.look(async () => new Map());
+    await totals.look(async () => new Map([["TW-DROP", 12]]));
+    assert.equal(totals.totals.get("TW-DROP"), 33, "a chain that was gone began anew");
+  });
+
+  it("go on where settings make another firewall of it", async () => {
+    const { kernel, firewall, begin, totals } = await scene();
+    const state = podsAt(["10.1.0.5"]);
+    await firewall.apply(state, signal);
+    kernel.come("TW-DROP", 5);
+    await firewall.count(signal);
+    const next = await begin();
+    await next.count(signal);
+    assert.equal(totals.totals.get("TW-DROP"), 5);
+  });
+
+  it("are read once for all who ask at the same time", async () => {
+    const totals = new PacketTotals();
+    let looks = 0;
+    const reached = async () => {
+      looks += 1;
+      return new Map([["TW-DROP", 10]]);
+    };
+    await Promise.all([totals.look(reached), totals.look(reached)]);
+    assert.deepEqual([looks, totals.totals.get("TW-DROP")], [1, 10]);
+  });
+
+  for (const [text, lost] of [
+    ["*filter\n:TW-DROP - [0:0]\n-A TW-DROP -j DROP\nCOMMIT\n", true],
+    ["*filter\n-F TW-AR0123\n-X TW-AR0123\nCOMMIT\n", true],
+    ["*filter\n:TW-I-b - [0:0]\n-A TW-I-b -g TW-DROP\nCOMMIT\n", false],
+    ["*filter\n-I TW-DROP 1 -s 10.1.0.5/32 -d 10.1.0.5/32 -j RETURN\nCOMMIT\n", false],
+    ["", false],
+  ] as const) {
+    it(`${lost ? "would be lost" : "stay"} with ${JSON.stringify(text)}`, () => assert.equal(losesCounts(text), lost));
+  }
+});
