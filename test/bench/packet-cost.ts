@@ -28,7 +28,9 @@
  * are above the sum of what single rules cost in a loop. The path's own time is printed to compare machines by.
  *
  * `--quick` takes the smallest and the largest size only, in fewer rounds.
- * `--rules` measures what single rules cost on this machine, to compare it with others.
+ * `--rules` measures what single rules cost on this machine, to compare it with others. The targets come from one on
+ * which a look into a set costs some 110 ns, a test of a port 22 (legacy) or 13 (nft), a compare of an address 1.6 or
+ * 3.4, and a test of the connection's mark 24 or 44.
  */
 import { rm } from "node:fs/promises";
 import { ownedFolder } from "../lab/owner.ts";
