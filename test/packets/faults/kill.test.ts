@@ -94,6 +94,8 @@ describe("an enforcer that gets kill -9", function () {
       const flows = narrowing ? await LongFlows.open(scene, LONG_CHANGING) : undefined;
       await flows?.assertAlive(LONG_CHANGING);
       await swept(backend);
+      // However soon that is, some probes have seen the state before.
+      await sleep(2 * EDGE_MS);
       const enforcer = scene.bed.enforcer("left");
       await enforcer.killAfter(step);
       const changed = vigil.mark(`the change that is killed after: ${step}`);
