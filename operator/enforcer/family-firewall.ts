@@ -164,7 +164,7 @@ export class FamilyFirewall {
   ): Promise<FamilyApplied> {
     const repair = this.#kernel === undefined;
     const meant = this.#layout.of(state);
-    const ruleset = withVersions(current, inKernelOrder(current, meant, marks), (each) => chainsOf(each, marks));
+    const ruleset = asHeld(current, meant, marks);
     const sets = setSteps(current, ruleset);
     const due = this.#due ?? (marks.state === undefined || marks.state !== this.#names.nameOf(meant));
     const moves = !repair && narrowsChains(current, ruleset, marks);
@@ -210,9 +210,7 @@ export class FamilyFirewall {
   /** Whether the kernel has been found to hold all of what was last brought about. */
   #holds(found: KernelState, marks: Marks): boolean {
     if (this.#state === undefined) return false;
-    const meant = this.#layout.of(this.#state);
-    const ruleset = withVersions(found, inKernelOrder(found, meant, marks), (each) => chainsOf(each, marks));
-    return inForce(plan(found, ruleset, marks, marks));
+    return inForce(plan(found, asHeld(found, this.#layout.of(this.#state), marks), marks, marks));
   }
 
   #mayCutLeavers(): boolean {
@@ -357,6 +355,11 @@ export class FamilyFirewall {
     });
     return { ...marks, generation: await this.#generations.next(signal) };
   }
+}
+
+/** The ruleset in the order and with the names that the kernel has, or is to have. */
+function asHeld(current: KernelState, meant: Ruleset, marks: Marks): Ruleset {
+  return withVersions(current, inKernelOrder(current, meant, marks), (each) => chainsOf(each, marks));
 }
 
 function membersOf({ sets }: KernelState): number {

@@ -4,7 +4,8 @@ import type { Family } from "./family.ts";
 import type { LayoutOptions } from "./options.ts";
 import type { PolicyClass } from "./policy-class.ts";
 import { policyClass } from "./policy-class.ts";
-import type { ChainName, Rule, SetName } from "./rule.ts";
+import type { ChainName, Rule } from "./rule.ts";
+import { setsOf } from "./rule.ts";
 import { withoutSets } from "./set-free.ts";
 import type { SetShelf } from "./set-shelf.ts";
 
@@ -77,7 +78,7 @@ export class ClassCache {
   /** What the kernel can do of the lines that allow: it may only leave out or take apart. */
   #possible(rules: readonly Rule[], state: NodeState): readonly Rule[] {
     const { lacks } = this.#options;
-    const bare = lacks.has("set") ? withoutSets(rules, this.#shelf.filled(setsOf(rules), state), this.#family) : rules;
+    const bare = lacks.has("set") ? withoutSets(rules, this.#shelf.filled(new Set(setsOf(rules)), state), this.#family) : rules;
     // After that: a set may have held SCTP ports.
     return lacks.has("sctp") ? bare.filter((line) => !needsSctp(line)) : bare;
   }
@@ -86,10 +87,6 @@ export class ClassCache {
 interface CachedClass {
   readonly policies: readonly (ResolvedPolicy | undefined)[];
   readonly made: PolicyClass;
-}
-
-function setsOf(rules: readonly Rule[]): ReadonlySet<SetName> {
-  return new Set(rules.flatMap(({ matches }) => matches.flatMap((match) => (match.kind === "set" ? [match.set] : []))));
 }
 
 /** An SCTP port cannot be looked at without the extension: the line would allow more than it should, so it goes. */

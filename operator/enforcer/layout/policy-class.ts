@@ -6,7 +6,7 @@ import type { PortGroup } from "./port-group.ts";
 import { groupByPort, sortedBlocks } from "./port-group.ts";
 import { parsePrefix, prefixText } from "./prefix.ts";
 import type { ChainName, Match, Rule, SetName } from "./rule.ts";
-import { RETURN, rule, within } from "./rule.ts";
+import { RETURN, rule, setsOf, within } from "./rule.ts";
 import { contentName } from "./ruleset.ts";
 import type { SetShelf } from "./set-shelf.ts";
 import { DROP_CHAIN } from "./skeleton.ts";
@@ -46,8 +46,7 @@ export function policyClass({ policies, direction, shelf, family, end, possible 
   const open = allow.find(({ matches }) => matches.length === 0);
   const rules = open ? [open] : [...allow, rule([], { kind: "goto", chain: end })];
   const label = `${end === DROP_CHAIN ? "C" : "AC"}${direction === "Ingress" ? "I" : "E"}`;
-  const sets = rules.flatMap(({ matches }) => matches.flatMap((match) => (match.kind === "set" ? [match.set] : [])));
-  return { name: contentName(label, rules) as ChainName, rules, sets: new Set(sets) };
+  return { name: contentName(label, rules) as ChainName, rules, sets: new Set(setsOf(rules)) };
 }
 
 class ClassLines {

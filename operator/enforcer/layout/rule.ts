@@ -69,6 +69,11 @@ export function within(side: "source" | "destination", net: string): readonly Ma
   return net.endsWith("/0") ? [] : [{ kind: side, net }];
 }
 
+/** Sets that rules look up, in their order. */
+export function setsOf(rules: readonly Rule[]): readonly SetName[] {
+  return rules.flatMap(({ matches }) => matches.flatMap((match) => (match.kind === "set" ? [match.set] : [])));
+}
+
 export function goto(chain: ChainName): Target {
   return { kind: "goto", chain };
 }

@@ -1,5 +1,6 @@
 import { changesBetween } from "../../api/member-set.ts";
 import type { ChainName, Match, Rule, SetName } from "../layout/rule.ts";
+import { setsOf } from "../layout/rule.ts";
 import type { AddressSet, Ruleset } from "../layout/ruleset.ts";
 import type { Chains } from "./chain-lines.ts";
 import { differ } from "./chain-text.ts";
@@ -35,7 +36,7 @@ export function withVersions(current: KernelState, ruleset: Ruleset, render: (ru
 function standingNames({ sets, chains }: KernelState): ReadonlyMap<string, string> {
   const versions = [...sets.keys()].filter((name) => meaningOf(name) !== name);
   if (versions.length === 0) return NO_NAMES;
-  const used = new Set([...chains.values()].flatMap(setsOf));
+  const used = new Set([...chains.values()].flatMap(setsInAll));
   // An older one that no chain refers to waits to be swept up.
   return new Map(versions.filter((name) => used.has(name)).map((name) => [meaningOf(name), name]));
 }
@@ -111,7 +112,7 @@ function setsIn(line: string): readonly string[] {
 }
 
 /** Sets that a chain looks up: most chains stay as they are from one state to the next. */
-function setsOf(lines: readonly string[]): readonly string[] {
+function setsInAll(lines: readonly string[]): readonly string[] {
   const known = LOOKED_UP.get(lines) ?? lines.flatMap(setsIn);
   LOOKED_UP.set(lines, known);
   return known;
@@ -133,7 +134,7 @@ function renamed(ruleset: Ruleset, names: ReadonlyMap<string, string>): Ruleset 
 
 /** The same list as before for the same names: whoever compares has nothing to do. */
 function renamedRules(rules: readonly Rule[], names: ReadonlyMap<string, string>): readonly Rule[] {
-  const known = RENAMED.get(rules) ?? { sets: rules.flatMap(({ matches }) => matches.flatMap(setOf)), names: [], rules };
+  const known = RENAMED.get(rules) ?? { sets: setsOf(rules), names: [], rules };
   const now = known.sets.map((set) => (names.get(set) ?? set) as SetName);
   if (now.every((name, index) => name === known.sets[index])) return rules;
   if (now.every((name, index) => name === known.names[index])) return known.rules;
@@ -151,7 +152,3 @@ interface Renamed {
 }
 
 const RENAMED = new WeakMap<readonly Rule[], Renamed>();
-
-function setOf(match: Match): readonly SetName[] {
-  return match.kind === "set" ? [match.set] : [];
-}

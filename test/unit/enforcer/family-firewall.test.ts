@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { NodeState } from "../../../operator/api/node-state.ts";
 import type { FamilyPlan } from "../../../operator/enforcer/family-firewall.ts";
 import { FamilyFirewall } from "../../../operator/enforcer/family-firewall.ts";
 import type { Flow } from "../../../operator/enforcer/layout/flow-verdict.ts";
@@ -7,18 +6,7 @@ import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
-
-const PLAN: FamilyPlan = {
-  options: DEFAULT_OPTIONS, mask: 0xffff0000, ownAddresses: new Set(), leaversMs: 0, monotonic: () => 0,
-};
-
-function guarded(peers: readonly string[]): NodeState {
-  return nodeState({
-    pods: { db: { address: "10.1.0.5", ingress: ["db"] } },
-    policies: { db: { ingress: [{ peers: ["peers"] }] } },
-    peers: { peers },
-  });
-}
+import { guarded, PLAN } from "./guarded-pod.ts";
 
 describe("FamilyFirewall", () => {
   const { signal } = new AbortController();

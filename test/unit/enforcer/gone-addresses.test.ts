@@ -8,19 +8,7 @@ import type { Netfilter } from "../../../operator/enforcer/netfilter/netfilter.t
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
-
-const PLAN: FamilyPlan = {
-  options: DEFAULT_OPTIONS, mask: 0xffff0000, ownAddresses: new Set(), leaversMs: 0, monotonic: () => 0,
-};
-
-/** The pod of `holder`, with these peers. */
-function guarded(peers: readonly string[]): NodeState {
-  return nodeState({
-    pods: { db: { address: "10.1.0.5", ingress: ["db"] } },
-    policies: { db: { ingress: [{ peers: ["peers"] }] } },
-    peers: { peers },
-  });
-}
+import { guarded, PLAN } from "./guarded-pod.ts";
 
 describe("the addresses of pods that are gone", () => {
   const { signal } = new AbortController();

@@ -1,22 +1,12 @@
 import assert from "node:assert/strict";
-import type { NodeState } from "../../../operator/api/node-state.ts";
 import { FamilyFirewall } from "../../../operator/enforcer/family-firewall.ts";
 import { MemberViews } from "../../../operator/enforcer/good-check.ts";
-import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
 import type { MemberView } from "../../../operator/enforcer/netfilter/netfilter.ts";
-import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter, outlineOf } from "./fake-netfilter.ts";
+import { guarded, PLAN } from "./guarded-pod.ts";
 
 const { signal } = new AbortController();
 const MANY = Array.from({ length: 5_000 }, (_, index) => `10.${2 + (index >> 8)}.0.${index & 255}`);
-
-function guarded(peers: readonly string[]): NodeState {
-  return nodeState({
-    pods: { db: { address: "10.1.0.5", ingress: ["db"] } },
-    policies: { db: { ingress: [{ peers: ["peers"] }] } },
-    peers: { peers },
-  });
-}
 
 describe("a check of large sets", () => {
   let kernel: FakeNetfilter;
@@ -31,9 +21,7 @@ describe("a check of large sets", () => {
 
   beforeEach(async () => {
     kernel = new FakeNetfilter();
-    firewall = new FamilyFirewall(kernel, "ipv4", {
-      options: DEFAULT_OPTIONS, mask: 0xffff0000, ownAddresses: new Set(), leaversMs: 0, monotonic: () => 0,
-    });
+    firewall = new FamilyFirewall(kernel, "ipv4", PLAN);
     await firewall.prepare(signal);
     await firewall.apply(state, signal);
     for (let round = 0; round < 3; round += 1) await firewall.sweep(signal);

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import type { NodeState } from "../../../operator/api/node-state.ts";
 import { FamilyFirewall, FamilyRecords } from "../../../operator/enforcer/family-firewall.ts";
 import { auditSubjects } from "../../../operator/enforcer/layout/audits.ts";
-import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { losesCounts, packetCounts, PacketTotals } from "../../../operator/enforcer/packet-counts.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
+import { PLAN } from "./guarded-pod.ts";
 
 const SUBJECT = { policy: "plan", tier: "db", direction: "Ingress" } as const;
 
@@ -46,11 +46,8 @@ describe("packets that are counted", () => {
     const kernel = new CountingNetfilter();
     const records = new FamilyRecords();
     const totals = records.packets;
-    const plan = {
-      options: DEFAULT_OPTIONS, mask: 0xffff0000, ownAddresses: new Set<string>(), leaversMs: 0, monotonic: () => 0,
-    };
     const begin = async () => {
-      const firewall = new FamilyFirewall(kernel, "ipv4", plan, records);
+      const firewall = new FamilyFirewall(kernel, "ipv4", PLAN, records);
       await firewall.prepare(signal);
       return firewall;
     };
