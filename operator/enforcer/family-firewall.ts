@@ -2,23 +2,24 @@ import type { NodeState } from "../api/node-state.ts";
 import { Generations } from "./generations.ts";
 import { GoneAddresses } from "./gone-addresses.ts";
 import { GoodCheck } from "./good-check.ts";
+import { KnownKernel } from "./known-kernel.ts";
 import type { Family } from "./layout/family.ts";
 import { familyOf } from "./layout/family.ts";
-import { allowsFlow } from "./layout/flow-verdict.ts";
 import { Layout, layout } from "./layout/layout.ts";
 import type { LayoutOptions } from "./layout/options.ts";
 import type { Ruleset } from "./layout/ruleset.ts";
+import { Leavers } from "./leavers.ts";
 import type { MemberView, Netfilter } from "./netfilter/netfilter.ts";
 import { EMPTY_STATE, Owners, withoutMembers } from "./node-state.ts";
-import { losesCounts, PacketTotals } from "./packet-counts.ts";
+import { PacketTotals } from "./packet-counts.ts";
 import { chainsOf } from "./render/chain-lines.ts";
 import type { KernelState } from "./render/kernel-state.ts";
 import { inKernelOrder } from "./render/leaf-order.ts";
 import type { Marks } from "./render/marks.ts";
-import type { Plan } from "./render/plan.ts";
 import { inForce, kernelMarks, narrowsChains, plan, setSteps, skeletonText } from "./render/plan.ts";
 import { withVersions } from "./render/set-versions.ts";
 import { StateNames, UNNAMED } from "./render/state-name.ts";
+import { cutTracked } from "./tracked-cut.ts";
 
 /** What a family's rules are to be, beside what the state says. */
 export interface FamilyPlan {
@@ -48,20 +49,15 @@ export class FamilyRecords {
   readonly gone = new GoneAddresses();
 }
 
-/** A change that empties a counter waits so long at most for somebody to read it. It takes some milliseconds. */
-const COUNTED_MS = 100;
-
 /** Keeps one family's kernel tables equal to a node's state. One call at a time. */
 export class FamilyFirewall {
   readonly family: Family;
   readonly #netfilter: Netfilter;
+  readonly #kernel: KnownKernel;
   #plan: FamilyPlan;
   #layout: Layout;
-  /** What the kernel is known to hold; `undefined` = read it before the next write. */
-  #kernel: KernelState | undefined;
   #marks: Marks | undefined;
   #state: NodeState | undefined;
-  #garbage: Plan | undefined;
   /**
    * The kernel may allow less than when connections were last judged: they are to be judged again, and that is not
    * known to be done. `undefined` = not known yet, after a start.
@@ -69,9 +65,7 @@ export class FamilyFirewall {
   #due: boolean | undefined;
   /** In force, but not yet named by the kernel's rules. */
   #unnamed: { readonly meant: Ruleset; readonly ruleset: Ruleset } | undefined;
-  /** When connections were last judged anew, and when those of peers that have left since are to be. */
-  #cutAt = -Infinity;
-  #leaversDue: number | undefined;
+  readonly #leavers = new Leavers();
   readonly #names = new StateNames();
   readonly #owners: Owners;
   readonly #checked = new GoodCheck();
@@ -83,6 +77,7 @@ export class FamilyFirewall {
     this.#netfilter = netfilter;
     this.family = family;
     this.#records = records;
+    this.#kernel = new KnownKernel(netfilter, family, records.packets);
     this.#plan = given;
     this.#layout = new Layout(family, given.options);
     this.#owners = new Owners(family);
@@ -90,7 +85,7 @@ export class FamilyFirewall {
 
   /** Installs the skeleton where there is none. What an earlier run left stays as it is. @throws NetfilterError */
   async prepare(signal: AbortSignal): Promise<void> {
-    const kernel = await this.#netfilter.read(this.family, signal);
+    const kernel = await this.#kernel.read(signal);
     const { mask, options } = this.#plan;
     const standing = kernelMarks(kernel);
     this.#marks = standing?.mask === mask ? standing : await this.#fresh(signal);
@@ -141,39 +136,38 @@ export class FamilyFirewall {
     found: KernelState | undefined,
     signal: AbortSignal,
   ): Promise<FamilyApplied> {
+    const known = this.#kernel.state;
     // After a start, a failure, or for a check: what is found to differ then is a repair, and may have let anyone in.
-    const repair = this.#kernel === undefined;
-    const current = this.#kernel ?? found ?? (await this.#look(this.#netfilter.read(this.family, signal)));
-    if (this.#marks === undefined) throw new Error("apply before prepare");
+    const repair = known === undefined;
+    const current = known ?? found ?? (await this.#look(this.#kernel.read(signal)));
+    const marks = this.#marks;
+    if (marks === undefined) throw new Error("apply before prepare");
     try {
-      const applied = await this.#write(state, moved, current, this.#marks, signal);
+      const applied = await this.#write({ state, moved, current, marks, repair }, signal);
       if (repair) this.#intact = true;
       return applied;
     } catch (error) {
-      if (repair) this.#intact &&= this.#holds(current, this.#marks);
+      // Members that came later than what is done next would stay.
+      await this.#kernel.still();
+      if (repair) this.#intact &&= this.#holds(current, marks);
       throw error;
     }
   }
 
-  async #write(
-    state: NodeState,
-    moved: readonly string[],
-    current: KernelState,
-    marks: Marks,
-    signal: AbortSignal,
-  ): Promise<FamilyApplied> {
-    const repair = this.#kernel === undefined;
+  async #write({ state, moved, current, marks, repair }: Change, signal: AbortSignal): Promise<FamilyApplied> {
+    const { options, ownAddresses, leaversMs, monotonic } = this.#plan;
     const meant = this.#layout.of(state);
     const ruleset = asHeld(current, meant, marks);
     const sets = setSteps(current, ruleset);
+    // While the kernel takes them, the rules are worked out.
+    this.#kernel.fill(sets.fill, signal);
     const due = this.#due ?? (marks.state === undefined || marks.state !== this.#names.nameOf(meant));
     const moves = !repair && narrowsChains(current, ruleset, marks);
     // What there is to do if nobody's connections need be judged again.
     const steps = due || moves ? undefined : plan(current, ruleset, marks, marks, sets);
     const narrowed = moved.length > 0 || steps === undefined || (repair && !inForce(steps));
-    // Peers leave all the time on a busy cluster: those of a second are cut together.
-    const leaving = sets.drain !== "" || this.#leaversDue !== undefined;
-    const postponed = leaving && !narrowed && !this.#mayCutLeavers();
+    const leaving = sets.drain !== "" || this.#leavers.due !== undefined;
+    const postponed = leaving && !narrowed && this.#leavers.mayWait(monotonic(), leaversMs);
     const narrower = narrowed || (leaving && !postponed);
     this.#due = narrower;
     const next = narrower ? { ...(await this.#next(marks, signal)), ...this.#name(UNNAMED) } : marks;
@@ -181,11 +175,13 @@ export class FamilyFirewall {
     const from = this.#unnamed === undefined ? marks : { ...marks, ...this.#name(UNNAMED) };
     const apart = this.#netfilter.backend === "nft";
     const taken = narrower || steps === undefined ? plan(current, ruleset, from, next, sets, apart) : steps;
-    await this.#run(taken, signal);
-    if (narrower) await this.#cutTracked(state, moved, signal);
-    const now = this.#plan.monotonic();
-    if (narrower) this.#cutAt = now;
-    this.#leaversDue = postponed ? (this.#leaversDue ?? this.#cutAt + this.#plan.leaversMs) : undefined;
+    if (!inForce(taken)) this.#checked.forget();
+    await this.#kernel.run(taken, signal);
+    if (narrower && next.mask === 0) {
+      await cutTracked(this.#netfilter, this.family, { state, moved, options, ownAddresses }, signal);
+    }
+    if (narrower) this.#leavers.cut(monotonic());
+    if (postponed) this.#leavers.postponed(leaversMs);
     this.#due = false;
     this.#marks = next;
     this.#state = state;
@@ -193,8 +189,7 @@ export class FamilyFirewall {
     this.#generations?.refill(signal);
     const wrote = narrower || !inForce(taken);
     if (wrote) this.#unnamed = { meant, ruleset };
-    const applied = { wrote, ...count(ruleset), leaversDue: this.#leaversDue };
-    return applied;
+    return { wrote, ...count(ruleset), leaversDue: this.#leavers.due };
   }
 
   /** What nobody can look at is not known to hold. */
@@ -211,10 +206,6 @@ export class FamilyFirewall {
   #holds(found: KernelState, marks: Marks): boolean {
     if (this.#state === undefined) return false;
     return inForce(plan(found, asHeld(found, this.#layout.of(this.#state), marks), marks, marks));
-  }
-
-  #mayCutLeavers(): boolean {
-    return this.#plan.monotonic() - this.#cutAt >= this.#plan.leaversMs;
   }
 
   /** Members of the sets, when they were last looked at. */
@@ -235,13 +226,13 @@ export class FamilyFirewall {
     // A kernel that cannot be read holds up no change: what it is known to hold stays known.
     const outline = await this.#look(this.#netfilter.outline(this.family, view, signal));
     const look = { state, layout: this.#layout, view, outline };
-    const known = this.#kernel === undefined ? undefined : this.#checked.stillGood(look);
+    const known = this.#kernel.state === undefined ? undefined : this.#checked.stillGood(look);
     if (known !== undefined) {
       this.#intact = true;
       return known;
     }
-    const found = await this.#look(this.#netfilter.read(this.family, signal));
-    this.#kernel = undefined;
+    const found = await this.#look(this.#kernel.read(signal));
+    this.#kernel.forget();
     const applied = await this.#apply(state, found, signal);
     if (!applied.wrote && this.#isSettled) this.#checked.keep({ ...look, applied }, membersOf(found));
     return applied;
@@ -249,8 +240,7 @@ export class FamilyFirewall {
 
   /** Nothing is left to be written or swept up, now or later. */
   get #isSettled(): boolean {
-    const swept = this.#garbage === undefined || (this.#garbage.sweepChains === "" && this.#garbage.sweepSets === "");
-    return swept && this.#leaversDue === undefined && this.#unnamed === undefined;
+    return this.#kernel.isSwept && this.#leavers.due === undefined && this.#unnamed === undefined;
   }
 
   /**
@@ -258,67 +248,14 @@ export class FamilyFirewall {
    * names the state in the kernel, forgets connections of pods that are gone. @throws NetfilterError
    */
   async sweep(signal: AbortSignal): Promise<void> {
-    const garbage = this.#garbage;
-    this.#garbage = undefined;
-    if (garbage !== undefined && garbage.sweepChains !== "") {
-      await this.#keepCounts(garbage.sweepChains, signal);
-      this.#kernel = undefined;
-      await this.#netfilter.restoreRules(this.family, garbage.sweepChains, signal);
-      // nftables lets go of a dead chain's sets only some time later: they go with the next sweep.
-      this.#kernel = garbage.unchained;
-    } else if (garbage !== undefined && garbage.sweepSets !== "") {
-      this.#kernel = undefined;
-      await this.#netfilter.restoreSets(garbage.sweepSets, signal);
-      this.#kernel = garbage.swept;
-    }
+    await this.#kernel.sweep(signal);
     await this.#nameState(signal);
     this.#records.gone.forget((address, stop) => this.#netfilter.forgetAddress(this.family, address, stop), signal);
   }
 
   /** Looks how many packets met their end in our chains. @throws NetfilterError */
   async count(signal: AbortSignal): Promise<void> {
-    await this.#records.packets.look(() => this.#netfilter.reached(this.family, signal));
-  }
-
-  async #run(steps: Plan, signal: AbortSignal): Promise<void> {
-    // Forgotten before the first write: a failure leaves an unknown part in force.
-    this.#kernel = undefined;
-    this.#garbage = undefined;
-    if (!inForce(steps)) this.#checked.forget();
-    const counted = this.#keepCounts(steps.rules + steps.generation, signal);
-    if (steps.fill !== "") await this.#netfilter.restoreSets(steps.fill, signal);
-    await counted;
-    // The tool is asked once where nothing has to come in between.
-    const [first, second] = steps.drain === "" ? [steps.rules + steps.generation, ""] : [steps.rules, steps.generation];
-    if (first !== "") await this.#netfilter.restoreRules(this.family, first, signal);
-    if (steps.drain !== "") await this.#netfilter.restoreSets(steps.drain, signal);
-    if (second !== "") await this.#netfilter.restoreRules(this.family, second, signal);
-    this.#kernel = steps.applied;
-    this.#garbage = steps;
-  }
-
-  /** Takes what the kernel has counted before these rules make it forget that, if that does not take long. */
-  async #keepCounts(rules: string, signal: AbortSignal): Promise<void> {
-    if (!losesCounts(rules)) return;
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(COUNTED_MS)]);
-    const late = new Promise<void>((resolve) => limit.addEventListener("abort", () => resolve(), { once: true }));
-    // No change waits for a counter that cannot be read: whoever asks for it is told why.
-    await Promise.race([this.count(limit).catch(() => undefined), late]);
-  }
-
-  /** Where no mark says which generation judged a connection, those that are denied now are looked up and forgotten. */
-  async #cutTracked(state: NodeState, moved: readonly string[], signal: AbortSignal): Promise<void> {
-    const { mask, options, ownAddresses } = this.#plan;
-    if (mask !== 0) return;
-    // They were another pod's, even where the new one may keep what it has.
-    for (const address of moved) await this.#netfilter.forgetAddress(this.family, address, signal);
-    if (options.establishedFlows === "Keep") return;
-    const flows = await this.#netfilter.flows(this.family, signal);
-    const denied = flows.filter((flow) => {
-      const hooked = !ownAddresses.has(flow.server) || options.nodeTraffic === "Enforce";
-      return hooked && !ownAddresses.has(flow.source) && !allowsFlow(state, flow);
-    });
-    await this.#netfilter.forget(this.family, denied, signal);
+    await this.#kernel.count(signal);
   }
 
   /**
@@ -326,15 +263,14 @@ export class FamilyFirewall {
    * would look finished to the next start.
    */
   async #nameState(signal: AbortSignal): Promise<void> {
-    if (this.#unnamed === undefined || this.#kernel === undefined || this.#marks === undefined) return;
+    const current = this.#kernel.state;
+    if (this.#unnamed === undefined || current === undefined || this.#marks === undefined) return;
     // Until the leavers are cut, what stands is more than the state allows.
-    if (this.#leaversDue !== undefined) return;
+    if (this.#leavers.due !== undefined) return;
     const { meant, ruleset } = this.#unnamed;
     const marks = { ...this.#marks, ...this.#name(this.#names.nameOf(meant)) };
-    const { rules, applied } = plan(this.#kernel, ruleset, marks, marks);
-    this.#kernel = undefined;
-    if (rules !== "") await this.#netfilter.restoreRules(this.family, rules, signal);
-    this.#kernel = applied;
+    const { rules, applied } = plan(current, ruleset, marks, marks);
+    await this.#kernel.amend(rules, applied, signal);
     this.#marks = marks;
     this.#unnamed = undefined;
   }
@@ -355,6 +291,17 @@ export class FamilyFirewall {
     });
     return { ...marks, generation: await this.#generations.next(signal) };
   }
+}
+
+/** What is to become of the kernel, and from what. */
+interface Change {
+  readonly state: NodeState;
+  /** Addresses that were another pod's. */
+  readonly moved: readonly string[];
+  readonly current: KernelState;
+  readonly marks: Marks;
+  /** Nobody knew what the kernel holds: what is found to differ may have let anyone in. */
+  readonly repair: boolean;
 }
 
 /** The ruleset in the order and with the names that the kernel has, or is to have. */

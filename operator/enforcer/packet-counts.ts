@@ -13,14 +13,17 @@ const COUNTING = /^TW-(?:DROP$|AR)/;
 /** The same, where a text for iptables-restore empties or removes one. */
 const EMPTYING = /^(?::|-[FX] )TW-(?:DROP|AR\S*)(?: |$)/m;
 
+/** A change that empties a counter waits so long at most for somebody to read it. It takes some milliseconds. */
+const COUNTED_MS = 100;
+
 /** Whether the kernel forgets what it has counted when it takes this text. */
 export function losesCounts(rules: string): boolean {
   return EMPTYING.test(rules);
 }
 
 /**
- * Packets of one family. The kernel counts from nothing whenever a chain is written anew, which a pod that leaves is
- * enough for: what was counted before is kept here, and what is said never goes back.
+ * Packets of one family. The kernel counts from nothing whenever a chain is written anew, as when an audit ends or somebody
+ * has meddled with it: what was counted before is kept here, and what is said never goes back.
  */
 export class PacketTotals {
   readonly #totals = new Map<string, number>();
@@ -40,6 +43,19 @@ export class PacketTotals {
   async look(reached: () => Promise<ReadonlyMap<string, number>>): Promise<void> {
     this.#looking ??= reached().then((chains) => this.#take(chains)).finally(() => (this.#looking = undefined));
     await this.#looking;
+  }
+
+  /** Takes what the kernel has counted before these rules make it forget that, if that does not take long. */
+  async keep(
+    rules: string,
+    reached: (signal: AbortSignal) => Promise<ReadonlyMap<string, number>>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (!losesCounts(rules)) return;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(COUNTED_MS)]);
+    const late = new Promise<void>((resolve) => limit.addEventListener("abort", () => resolve(), { once: true }));
+    // No change waits for a counter that cannot be read: whoever asks for it is told why.
+    await Promise.race([this.look(() => reached(limit)).catch(() => undefined), late]);
   }
 
   #take(chains: ReadonlyMap<string, number>): void {

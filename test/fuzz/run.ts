@@ -11,7 +11,7 @@ const CHANGES_A_ROUND = 25;
 const COMBINATIONS = [["ptp", "nft"], ["bridge", "legacy"], ["ptp", "legacy"], ["bridge", "nft"]] as const;
 /** What the kernel is said to lack, in turn. */
 const LACKS: readonly (readonly Extension[])[] = [
-  [], [], ["connmark"], [], ["set", "physdev", "pkttype"], [], ["set", "connmark", "sctp"],
+  [], [], ["connmark"], [], ["set", "bpf", "physdev", "pkttype"], [], ["set", "connmark", "sctp"],
 ];
 
 const wanted = Number(process.argv[2] ?? Infinity);

@@ -18,7 +18,7 @@ export type Layout = "whole" | "no marks" | "no sets";
 export const LACKS: Readonly<Record<Layout, readonly Extension[]>> = {
   "whole": [],
   "no marks": ["connmark"],
-  "no sets": ["set", "comment", "physdev", "pkttype"],
+  "no sets": ["set", "comment", "bpf", "physdev", "pkttype"],
 };
 
 type Dimensions = { readonly [Key in keyof Combination]: readonly Combination[Key][] };

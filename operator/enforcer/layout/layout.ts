@@ -13,6 +13,7 @@ import { DEFAULT_OPTIONS, memoryOf } from "./options.ts";
 import type { Prefix } from "./prefix.ts";
 import { contains, coveringPrefixes, fastPrefix, parsePrefix, prefixText } from "./prefix.ts";
 import type { ChainName, Rule, SetName } from "./rule.ts";
+import { RETURN, rule } from "./rule.ts";
 import type { Ruleset } from "./ruleset.ts";
 import { SetShelf } from "./set-shelf.ts";
 import type { SkeletonPlan } from "./skeleton.ts";
@@ -37,6 +38,8 @@ export class Layout {
   readonly #shelf: SetShelf;
   readonly #leaves: LeafCache;
   readonly #closed: readonly Prefix[];
+  /** One rule for all pods: it is the same whoever comes and goes. */
+  readonly #self: Rule;
   readonly #classes: Readonly<Record<Direction, ClassCache>>;
   readonly #forks: Readonly<Record<Direction, Forks>>;
   readonly #audits: Readonly<Record<Direction, AuditForks>>;
@@ -48,6 +51,7 @@ export class Layout {
     this.#shelf = new SetShelf(family);
     this.#leaves = new LeafCache(family);
     this.#closed = options.closedNets.filter((net) => familyOf(net) === family).map((net) => parsePrefix(net, family));
+    this.#self = rule([{ kind: "to itself", family }], RETURN);
     const classes = (direction: Direction) => new ClassCache(direction, this.#shelf, family, options);
     this.#classes = { Ingress: classes("Ingress"), Egress: classes("Egress") };
     const forks = (direction: Direction) => new Forks(direction, family, this.#closed);
@@ -87,7 +91,7 @@ export class Layout {
       wire: wire.matches,
       audited,
       logged: options.logDrops === "All" && !options.lacks.has("log") ? options.logPerSecond : 0,
-      selves: leaves.filter(({ pod }) => isIsolated(pod)).map(({ self }) => self),
+      selves: options.lacks.has("bpf") ? leaves.filter(({ pod }) => isIsolated(pod)).map(({ self }) => self) : [this.#self],
     };
     const chains = new Map<ChainName, readonly Rule[]>(skeleton(frame));
     if (wire.rules.length > 0) chains.set(WIRE_CHAIN, wire.rules);

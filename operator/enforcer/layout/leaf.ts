@@ -9,7 +9,7 @@ export interface Leaf {
   readonly address: string;
   readonly value: bigint;
   readonly pod: LocalPod;
-  /** Lets the pod talk to itself. */
+  /** Lets the pod talk to itself, for a kernel that cannot compare the two addresses of a packet. */
   readonly self: Rule;
 }
 

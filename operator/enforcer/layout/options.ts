@@ -19,9 +19,9 @@ export interface LayoutOptions {
  * Extensions that the rules can do without: worse, but never wider, except for broadcasts on a bridge without `pkttype`.
  * What is not in this list (conntrack, for one) has no substitute.
  */
-export type Extension = "connmark" | "comment" | "set" | "physdev" | "pkttype" | "sctp" | "log";
+export type Extension = "connmark" | "comment" | "set" | "bpf" | "physdev" | "pkttype" | "sctp" | "log";
 
-export const EXTENSIONS: readonly Extension[] = ["connmark", "comment", "set", "physdev", "pkttype", "sctp", "log"];
+export const EXTENSIONS: readonly Extension[] = ["connmark", "comment", "set", "bpf", "physdev", "pkttype", "sctp", "log"];
 
 export const DEFAULT_OPTIONS: LayoutOptions = {
   nodeTraffic: "Allow",

@@ -1,4 +1,5 @@
 import type { Protocol } from "../../api/network-policy.ts";
+import type { Family } from "./family.ts";
 
 export type ChainName = string & { readonly __brand: "ChainName" };
 export type SetName = string & { readonly __brand: "SetName" };
@@ -32,6 +33,8 @@ export type Match =
       readonly direction?: "REPLY";
     }
   | { readonly kind: "mark"; readonly mark: MarkName; readonly not?: true }
+  /** Source and destination are the same address. */
+  | { readonly kind: "to itself"; readonly family: Family }
   /** From one port of a bridge to another. */
   | { readonly kind: "bridged" }
   | { readonly kind: "packet type"; readonly type: "broadcast" | "multicast" }

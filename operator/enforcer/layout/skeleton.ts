@@ -34,7 +34,7 @@ export interface SkeletonPlan {
   readonly audited: ReadonlySet<Direction>;
   /** Drops are logged, at most so many a second; 0 = they are not. */
   readonly logged: number;
-  /** Let isolated pods talk to themselves. */
+  /** Let pods talk to themselves. */
   readonly selves: readonly Rule[];
 }
 
@@ -108,7 +108,7 @@ function dropping({ memory, selves, logged }: SkeletonPlan): readonly Rule[] {
   ];
 }
 
-/** The same objects each time, so that the chain, which is long, is the same as before unless pods come or go. */
+/** The same objects each time: a chain that did not change need not be compared. */
 const DENYING = rule([], mark("denied"));
 const DROPPING = rule([], DROP);
 

@@ -5,6 +5,7 @@ import { EXTENSIONS } from "../layout/options.ts";
 import type { SetName } from "../layout/rule.ts";
 import type { AddressSet, SetType } from "../layout/ruleset.ts";
 import { removalText } from "../render/chain-text.ts";
+import { sameAddressProgram } from "../render/same-address.ts";
 import { addsText, createText } from "../render/set-text.ts";
 import type { Netfilter } from "./netfilter.ts";
 import { NetfilterError, NoAnswer } from "./netfilter.ts";
@@ -22,6 +23,7 @@ const LINES: Readonly<Record<Exclude<Extension, "set">, readonly string[]>> = {
     "-m conntrack ! --ctstate RELATED,ESTABLISHED ! --ctstatus CONFIRMED -j RETURN",
   ],
   comment: ["-m comment --comment probe -j RETURN"],
+  bpf: [`-m bpf --bytecode "${sameAddressProgram("ipv6")}" -j RETURN`],
   physdev: ["-m physdev --physdev-is-bridged -j DROP"],
   pkttype: ["-m pkttype --pkt-type broadcast -j DROP"],
   sctp: ["-p sctp -m sctp --dport 1 -j RETURN"],

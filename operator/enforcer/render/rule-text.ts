@@ -1,4 +1,5 @@
 import type { Match, Rule, Target } from "../layout/rule.ts";
+import { sameAddressProgram } from "./same-address.ts";
 import type { Marks } from "./marks.ts";
 import { markText } from "./marks.ts";
 
@@ -22,6 +23,7 @@ const RANK: Readonly<Record<Match["kind"], number>> = {
   midstream: 3,
   icmp6: 3,
   set: 4,
+  "to itself": 4,
   tracked: 4,
   mark: 4,
   bridged: 4,
@@ -53,6 +55,8 @@ function matchText(match: Match, marks: Marks): string {
       return `-p ipv6-icmp -m icmp6 --icmpv6-type ${match.type}`;
     case "set":
       return `-m set --match-set ${match.set} ${match.side}`;
+    case "to itself":
+      return `-m bpf --bytecode "${sameAddressProgram(match.family)}"`;
     case "tracked":
       return ["-m conntrack", ...trackedText(match)].join(" ");
     case "mark":

@@ -8,6 +8,7 @@ const USES: Readonly<Record<Extension, RegExp>> = {
   connmark: /-m connmark|-j CONNMARK/,
   comment: /-m comment/,
   set: /-m set/,
+  bpf: /-m bpf/,
   physdev: /-m physdev/,
   pkttype: /-m pkttype/,
   sctp: /-m sctp/,

@@ -32,9 +32,9 @@ describe("how many rules there are", () => {
       const branches = buckets > 8 ? Math.ceil(buckets / 4) : 0;
       const used = Math.min(pods, kinds);
       // Of each class: one line for a port, two for blocks, the drop.
-      const skeleton = 4 + 4 + 2 + 1;
-      // Of each pod: a leaf in each direction, and its way to itself.
-      assert.equal(count, skeleton + 2 * (branches + buckets) + pods * 3 + used * 2 * 4);
+      const skeleton = 4 + 4 + 3 + 1;
+      // Of each pod: a leaf in each direction.
+      assert.equal(count, skeleton + 2 * (branches + buckets) + pods * 2 + used * 2 * 4);
       // One union of peers for all, and one set for the block with an exception.
       assert.equal(sets.size, 2);
     });

@@ -221,8 +221,7 @@ const FORK_TEXT = `*filter
 :TW-STATE - [0:0]
 -A TW-CE0 -g TW-DROP
 -A TW-CI1 -g TW-DROP
--A TW-DROP -s 10.1.0.5/32 -d 10.1.0.5/32 -j RETURN
--A TW-DROP -s 10.1.0.70/32 -d 10.1.0.70/32 -j RETURN
+-A TW-DROP -m bpf --bytecode "6,32 0 0 12,7 0 0 0,32 0 0 16,29 0 1 0,6 0 0 65535,6 0 0 0" -j RETURN
 -A TW-DROP -j CONNMARK --set-xmark 0xffff0000/0xffff0000
 -A TW-DROP -j DROP
 -A TW-E -s 10.1.0.0/29 -g TW-E-2

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import type { NodeState } from "../../../operator/api/node-state.ts";
 import { FamilyFirewall, FamilyRecords } from "../../../operator/enforcer/family-firewall.ts";
 import { auditSubjects } from "../../../operator/enforcer/layout/audits.ts";
+import type { Extension } from "../../../operator/enforcer/layout/options.ts";
+import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { losesCounts, packetCounts, PacketTotals } from "../../../operator/enforcer/packet-counts.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
@@ -42,12 +44,13 @@ class CountingNetfilter extends FakeNetfilter {
 describe("packets that are counted", () => {
   const { signal } = new AbortController();
 
-  async function scene() {
+  /** @param lacks without bpf the chain that counts drops has a line for each pod */
+  async function scene(lacks: ReadonlySet<Extension> = new Set(["bpf"])) {
     const kernel = new CountingNetfilter();
     const records = new FamilyRecords();
     const totals = records.packets;
     const begin = async () => {
-      const firewall = new FamilyFirewall(kernel, "ipv4", PLAN, records);
+      const firewall = new FamilyFirewall(kernel, "ipv4", { ...PLAN, options: { ...DEFAULT_OPTIONS, lacks } }, records);
       await firewall.prepare(signal);
       return firewall;
     };
@@ -59,7 +62,7 @@ describe("packets that are counted", () => {
     return { kernel, firewall, counts, begin, totals };
   }
 
-  it("are still so when the chain that counts them is written anew, which a pod that leaves is enough for", async () => {
+  it("are still so when the chain that counts them is written anew, which without bpf a pod that leaves is enough for", async () => {
     const { kernel, firewall, counts } = await scene();
     const [two, one] = [podsAt(["10.1.0.5", "10.1.0.6"]), podsAt(["10.1.0.5"])];
     await firewall.apply(two, signal);
@@ -84,6 +87,17 @@ describe("packets that are counted", () => {
     await firewall.apply(audited, signal);
     kernel.come(chain, 2);
     assert.deepEqual((await counts(audited)).wouldDrop, [{ ...SUBJECT, packets: 9 }]);
+  });
+
+  it("are not lost where pods come and go, so that nobody needs to read them", async () => {
+    const { kernel, firewall } = await scene(new Set());
+    await firewall.apply(podsAt(["10.1.0.5", "10.1.0.6"]), signal);
+    kernel.come("TW-DROP", 5);
+    const { looks } = kernel;
+    await firewall.apply(podsAt(["10.1.0.7"]), signal);
+    await firewall.apply(podsAt([]), signal);
+    assert.equal(kernel.looks, looks);
+    assert.equal((await kernel.reached()).get("TW-DROP"), 5);
   });
 
   it("are read only before they would be lost", async () => {

@@ -66,6 +66,7 @@ function readLine(line: string, sets: KernelState["sets"]): Line {
   if (line.includes("--pkt-type")) tests.push(() => false);
   option(/(?:^| )-s (\S+)/, (network) => on("source", insideOf(network)));
   option(/(?:^| )-d (\S+)/, (network) => on("destination", insideOf(network)));
+  option(/--bytecode "([^"]+)"/, (program) => (packet) => runProgram(program, headerOf(packet)));
   option(/-p (\S+)/, (protocol) => (packet) => packet.protocol === protocol);
   option(/--dport (\S+)/, (range) => {
     const [from = 0, to = from] = range.split(":").map(Number);
@@ -78,6 +79,29 @@ function readLine(line: string, sets: KernelState["sets"]): Line {
       : on(side === "src" ? "source" : "destination", memberOf([...members])));
   }
   return { tests, verb, target };
+}
+
+/** The network header, but for what no rule looks at. */
+function headerOf({ source, destination }: Packet): DataView {
+  const sixth = source.includes(":");
+  const [at, digits] = sixth ? [8, 32] as const : [12, 8] as const;
+  const addresses = [source, destination].map((text) => parseAddress(text)?.value.toString(16).padStart(digits, "0"));
+  return new DataView(Uint8Array.from([...Buffer.alloc(at), ...Buffer.from(addresses.join(""), "hex")]).buffer);
+}
+
+/** Classic BPF as the kernel runs it, as far as our rules use it. */
+function runProgram(program: string, header: DataView): boolean {
+  const [count, ...instructions] = program.split(",");
+  if (Number(count) !== instructions.length) throw new Error(`not ${count} instructions: ${program}`);
+  let [accumulator, index] = [0, 0];
+  for (let next = 0; ; next += 1) {
+    const [code, ifTrue = 0, ifFalse = 0, operand = 0] = (instructions[next] ?? "").split(" ").map(Number);
+    if (code === 0x20) accumulator = header.getUint32(operand);
+    else if (code === 0x07) index = accumulator;
+    else if (code === 0x1d) next += accumulator === index ? ifTrue : ifFalse;
+    else if (code === 0x06) return operand !== 0;
+    else throw new Error(`no instruction ${code}: ${program}`);
+  }
 }
 
 /** Whether a set holds an address: the narrowest network decides, as in hash:net. */

@@ -18,6 +18,7 @@ const IN_BOTH: readonly Lack[] = [
   ["hash:ip,port", ["set"]],
   ["hash:net", ["set"]],
   ["nomatch", ["set"]],
+  ["-m bpf", ["bpf"]],
   ["-m physdev", ["physdev"]],
   ["-m pkttype", ["pkttype"]],
   ["-m sctp", ["sctp"]],
@@ -63,7 +64,7 @@ describe("probe", () => {
 
   it("finds all that is missing", async () => {
     const kernel = new FakeNetfilter();
-    kernel.refuses.push("CONNMARK", "comment", "hash:net", "physdev", "pkttype", "sctp", "limit");
+    kernel.refuses.push("CONNMARK", "comment", "hash:net", "bpf", "physdev", "pkttype", "sctp", "limit");
     assert.deepEqual(await probe(kernel, "ipv4", signal), new Set(EXTENSIONS));
   });
 

@@ -40,8 +40,12 @@ export class SlowVerdict {
     ];
   }
 
-  /** Whether one side is an address of a closed network that no pod has. */
-  intoTheDark({ source, destination }: Packet, { closedNets }: LayoutOptions): boolean {
+  /**
+   * Whether one side is an address of a closed network that no pod has. What such an address sends to itself passes where
+   * the kernel can tell: it is a pod that nobody has told us of yet, and alone with itself.
+   */
+  intoTheDark({ source, destination }: Packet, { closedNets, lacks }: LayoutOptions): boolean {
+    if (source === destination && !lacks.has("bpf")) return false;
     const dark = (address: string) => {
       return !this.#pods.has(address) && closedNets.some((net) => this.#inside(address, net));
     };

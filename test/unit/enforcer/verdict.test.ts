@@ -95,6 +95,7 @@ function inIPv6<T>(value: T): T {
 
 const MARKS = { mask: 0xffff0000, generation: 1, state: "s" };
 const NO_SETS: LayoutOptions = { ...DEFAULT_OPTIONS, lacks: new Set(["set"]) };
+const NO_BPF: LayoutOptions = { ...DEFAULT_OPTIONS, lacks: new Set(["bpf"]) };
 const CLOSED: LayoutOptions = { ...DEFAULT_OPTIONS, closedNets: ["10.1.0.0/24"] };
 
 describe("the rules' verdict on any packet is what the policies say", function () {
@@ -107,6 +108,7 @@ describe("the rules' verdict on any packet is what the policies say", function (
     ["on a bridge", "ipv6", { ...DEFAULT_OPTIONS, bridged: true }, 40],
     ["without sets", "ipv4", NO_SETS, 15],
     ["without sets in IPv6", "ipv6", NO_SETS, 15],
+    ["without bpf", "ipv4", NO_BPF, 15],
     ["with unknown addresses closed", "ipv4", CLOSED, 30],
   ];
   for (const [name, family, options, numRuns] of variants) {

@@ -1,0 +1,35 @@
+import type { NodeState } from "../api/node-state.ts";
+import type { Family } from "./layout/family.ts";
+import { allowsFlow } from "./layout/flow-verdict.ts";
+import type { LayoutOptions } from "./layout/options.ts";
+import type { Netfilter } from "./netfilter/netfilter.ts";
+
+export interface TrackedCut {
+  readonly state: NodeState;
+  /** Addresses that were another pod's. */
+  readonly moved: readonly string[];
+  readonly options: LayoutOptions;
+  /** The node's own: what goes to or comes from them is hooked only in part. */
+  readonly ownAddresses: ReadonlySet<string>;
+}
+
+/**
+ * Makes connection tracking forget what is denied now, for rules whose marks do not say which generation judged a
+ * connection: each has to be looked up. @throws NetfilterError
+ */
+export async function cutTracked(
+  netfilter: Netfilter,
+  family: Family,
+  { state, moved, options, ownAddresses }: TrackedCut,
+  signal: AbortSignal,
+): Promise<void> {
+  // They were another pod's, even where the new one may keep what it has.
+  for (const address of moved) await netfilter.forgetAddress(family, address, signal);
+  if (options.establishedFlows === "Keep") return;
+  const flows = await netfilter.flows(family, signal);
+  const denied = flows.filter((flow) => {
+    const hooked = !ownAddresses.has(flow.server) || options.nodeTraffic === "Enforce";
+    return hooked && !ownAddresses.has(flow.source) && !allowsFlow(state, flow);
+  });
+  await netfilter.forget(family, denied, signal);
+}
