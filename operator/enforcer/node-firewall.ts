@@ -3,7 +3,7 @@ import type { LocalPod, NodeState } from "../api/node-state.ts";
 import { capabilities } from "./capabilities.ts";
 import type { Clock } from "./clock.ts";
 import { closingFindings } from "./closing-findings.ts";
-import { eachInTurn, joined } from "./failures.ts";
+import { bothDone, eachInTurn, joined } from "./failures.ts";
 import { FamilyFirewall, FamilyRecords } from "./family-firewall.ts";
 import type { FamilyApplied, FamilyPlan } from "./family-firewall.ts";
 import type { Finding } from "./finding.ts";
@@ -164,19 +164,25 @@ export class NodeFirewall {
    * what the findings say; connections that it allows were never cut. @throws NetfilterError
    */
   async apply(state: NodeState, signal: AbortSignal): Promise<Applied> {
+    const act = (firewall: FamilyFirewall) => firewall.apply(state, signal);
     if (this.#facts === UNKNOWN_HOST) await this.#look(state);
-    // Its first pod makes many a bridge.
-    else if (!this.#facts.bridged && (await this.#bridgesNew(state))) await this.#look(state);
+    // Its first pod makes many a bridge. We look while the kernel takes the rules: most pods bring none.
+    const [applied, bridges] = await bothDone(this.#each(state, act), this.#bringsBridges(state));
     this.#looked = state.pods;
-    return await this.#each(state, (firewall) => firewall.apply(state, signal));
+    if (!bridges) return applied;
+    await this.#look(state);
+    const again = await this.#each(state, act);
+    return { ...again, wrote: applied.wrote || again.wrote };
   }
 
   /** Whether pods that have come since the last look hang on a bridge. */
-  async #bridgesNew({ pods }: NodeState): Promise<boolean> {
+  async #bringsBridges({ pods }: NodeState): Promise<boolean> {
     const looked = this.#looked;
-    if (pods === looked) return false;
+    if (pods === looked || this.#facts.bridged) return false;
     const fresh = pods.entries().filter(([uid, pod]) => looked?.get(uid) !== pod).map(([, pod]) => pod);
     const addresses = addressesOf(fresh);
+    // Once the rules are on their way.
+    await new Promise(setImmediate);
     return addresses.size > 0 && (await this.#options.host.bridges(addresses));
   }
 

@@ -56,40 +56,68 @@ export class Buckets {
   readonly #plan: BucketPlan;
   /** Of the last ruleset: addresses come and go for ever. */
   #forks: ReadonlyMap<string, ChainFork> = new Map();
+  #buckets: ReadonlyMap<string, Bucket> = new Map();
 
   constructor(plan: BucketPlan) {
     this.#plan = plan;
   }
 
-  /** @param linesOf the lines of one leaf; a bucket without any gets no chain */
+  /**
+   * @param linesOf the lines of one leaf; a bucket without any gets no chain
+   * @param unchanged a leaf that was there the last time has the same lines as then
+   */
   chains(
     groups: readonly LeafGroup[],
     linesOf: (leaf: Leaf) => readonly Rule[],
+    unchanged = false,
   ): ReadonlyMap<ChainName, readonly Rule[]> {
     const { entry, closing } = this.#plan;
     const chains = new Map<ChainName, readonly Rule[]>();
     const forks = new Map<string, ChainFork>();
-    // The fork to a chain, which is made; none if it would be empty.
-    const forkTo = (label: string, net: string, rules: readonly Rule[]): readonly Rule[] => {
-      if (rules.length === 0) return [];
+    // The fork to a chain with these rules and the closing ones.
+    const forkTo = (label: string, net: string, closed: readonly Rule[]): Rule => {
       const key = `${label}${net}`;
-      const { chain, fork } = this.#forks.get(key) ?? this.#fork(label, net);
-      forks.set(key, { chain, fork });
-      chains.set(chain, [...rules, ...closing]);
-      return [fork];
+      const known = this.#forks.get(key) ?? this.#fork(label, net);
+      forks.set(key, known);
+      chains.set(known.chain, closed);
+      return known.fork;
     };
-    const bucket = ({ net, leaves }: LeafGroup) => forkTo("", net, leaves.flatMap(linesOf));
-    const entries = groups.flatMap((group) => {
-      return group.groups.length === 0 ? bucket(group) : forkTo("B-", group.net, group.groups.flatMap(bucket));
+    const buckets = new Map<string, Bucket>();
+    const bucket = ({ net, leaves }: LeafGroup): readonly Rule[] => {
+      const last = unchanged ? this.#buckets.get(net) : undefined;
+      const rules = last !== undefined && isSame(last.leaves, leaves) ? last.rules : closedWith(leaves.flatMap(linesOf), closing);
+      buckets.set(net, { leaves, rules });
+      return rules === undefined ? [] : [forkTo("", net, rules)];
+    };
+    const entries = groups.flatMap((group): readonly Rule[] => {
+      if (group.groups.length === 0) return bucket(group);
+      const rules = closedWith(group.groups.flatMap(bucket), closing);
+      return rules === undefined ? [] : [forkTo("B-", group.net, rules)];
     });
     this.#forks = forks;
-    return new Map([[entry, [...entries, ...closing]], ...chains]);
+    this.#buckets = buckets;
+    return chains.set(entry, [...entries, ...closing]);
   }
 
   #fork(label: string, net: string): ChainFork {
     const chain = contentName(`${this.#plan.label}${label}`, net) as ChainName;
     return { chain, fork: rule(within(this.#plan.side, net), goto(chain)) };
   }
+}
+
+/** `undefined` if there are no rules. */
+function closedWith(rules: readonly Rule[], closing: readonly Rule[]): readonly Rule[] | undefined {
+  return rules.length === 0 ? undefined : [...rules, ...closing];
+}
+
+function isSame(a: readonly Leaf[], b: readonly Leaf[]): boolean {
+  return a.length === b.length && a.every((leaf, index) => leaf === b[index]);
+}
+
+interface Bucket {
+  readonly leaves: readonly Leaf[];
+  /** With the closing ones; `undefined` = it has no chain. */
+  readonly rules: readonly Rule[] | undefined;
 }
 
 interface ChainFork {

@@ -15,6 +15,8 @@ export interface ClassRound {
   of(policies: readonly PolicyId[], end: ChainName): ChainName;
   /** All that were asked for; the others are forgotten. */
   close(): readonly PolicyClass[];
+  /** A list of policies that was asked for in the last round has the same class as then. */
+  readonly unchanged: boolean;
 }
 
 /** The classes of one direction, each made anew only when one of its policies is another object. */
@@ -23,9 +25,7 @@ export class ClassCache {
   readonly #shelf: SetShelf;
   readonly #family: Family;
   readonly #options: LayoutOptions;
-  #classes: ReadonlyMap<string, CachedClass> = new Map();
-  /** Of the lists of pods, which stay the same from state to state. */
-  readonly #keys = new WeakMap<readonly PolicyId[], { readonly end: ChainName; readonly key: string }>();
+  #last: Round = EMPTY_ROUND;
 
   constructor(direction: Direction, shelf: SetShelf, family: Family, options: LayoutOptions) {
     this.#direction = direction;
@@ -35,35 +35,46 @@ export class ClassCache {
   }
 
   round(state: NodeState): ClassRound {
-    const before = this.#classes;
-    const now = new Map<string, CachedClass>();
+    const last = this.#last;
+    // Without sets the members are in the lines.
+    const reusable = !this.#options.lacks.has("set");
+    const unchanged = reusable && state.policies === last.policies;
+    const now = new Map<readonly PolicyId[], CachedClass>();
+    const made = new Map<string, CachedClass>();
+    const used = new Set<CachedClass>();
+    const find = (policies: readonly PolicyId[], end: ChainName): CachedClass => {
+      const known = now.get(policies) ?? (unchanged ? last.byList.get(policies) : undefined);
+      if (known?.end === end) return known;
+      const key = [end, ...policies].join("\n");
+      const found = made.get(key) ?? this.#current(reusable ? last.byKey.get(key) : undefined, { key, end, policies }, state);
+      made.set(key, found);
+      return found;
+    };
     return {
+      unchanged,
       of: (policies, end) => {
-        const key = this.#keyOf(policies, end);
-        const known = now.get(key) ?? this.#current(before.get(key), policies, end, state);
-        now.set(key, known);
-        return known.made.name;
+        const found = find(policies, end);
+        now.set(policies, found);
+        used.add(found);
+        return found.made.name;
       },
       close: () => {
-        this.#classes = now;
-        return [...now.values()].map(({ made }) => made);
+        // What is not in use has lost its sets.
+        const same = made.size === 0 && used.size === last.byKey.size;
+        const byKey = same ? last.byKey : new Map([...used].map((each) => [each.key, each]));
+        this.#last = { policies: state.policies, byList: now, byKey };
+        return [...used].map((each) => each.made);
       },
     };
   }
 
-  #keyOf(policies: readonly PolicyId[], end: ChainName): string {
-    const known = this.#keys.get(policies);
-    if (known?.end === end) return known.key;
-    const key = [end, ...policies].join("\n");
-    this.#keys.set(policies, { end, key });
-    return key;
-  }
-
-  #current(known: CachedClass | undefined, ids: readonly PolicyId[], end: ChainName, state: NodeState): CachedClass {
+  #current(
+    known: CachedClass | undefined,
+    { key, end, policies: ids }: { readonly key: string; readonly end: ChainName; readonly policies: readonly PolicyId[] },
+    state: NodeState,
+  ): CachedClass {
     const policies = ids.map((id) => state.policies.get(id));
-    // Without sets the members are in the lines.
-    const reusable = known !== undefined && !this.#options.lacks.has("set");
-    if (reusable && policies.every((policy, index) => policy === known.policies[index])) return known;
+    if (known !== undefined && policies.every((policy, index) => policy === known.policies[index])) return known;
     const made = policyClass({
       policies: policies.filter((policy) => policy !== undefined),
       direction: this.#direction,
@@ -72,7 +83,7 @@ export class ClassCache {
       end,
       possible: (rules) => this.#possible(rules, state),
     });
-    return { policies, made };
+    return { key, end, policies, made };
   }
 
   /** What the kernel can do of the lines that allow: it may only leave out or take apart. */
@@ -84,7 +95,20 @@ export class ClassCache {
   }
 }
 
+/** What was asked for with one state. */
+interface Round {
+  readonly policies: NodeState["policies"] | undefined;
+  /** By the list itself: pods keep theirs from state to state. */
+  readonly byList: ReadonlyMap<readonly PolicyId[], CachedClass>;
+  readonly byKey: ReadonlyMap<string, CachedClass>;
+}
+
+const EMPTY_ROUND: Round = { policies: undefined, byList: new Map(), byKey: new Map() };
+
 interface CachedClass {
+  /** Says of which policies it is, and its end. */
+  readonly key: string;
+  readonly end: ChainName;
   readonly policies: readonly (ResolvedPolicy | undefined)[];
   readonly made: PolicyClass;
 }

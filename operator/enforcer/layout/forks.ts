@@ -1,7 +1,8 @@
-import type { PolicyId } from "../../api/node-state.ts";
+import type { LocalPod } from "../../api/node-state.ts";
 import type { Direction } from "../../api/network-policy.ts";
 import type { LeafGroup } from "./buckets.ts";
 import { Buckets } from "./buckets.ts";
+import type { ClassRound } from "./class-cache.ts";
 import type { Family } from "./family.ts";
 import { ADDRESS_BITS } from "./family.ts";
 import type { Leaf } from "./leaf.ts";
@@ -38,17 +39,19 @@ export class Forks {
     });
   }
 
-  /** @param groups of all leaves @param classOf the chain of the class of these policies */
-  chains(
-    groups: readonly LeafGroup[],
-    classOf: (policies: readonly PolicyId[]) => ChainName,
-  ): ReadonlyMap<ChainName, readonly Rule[]> {
-    return this.#buckets.chains(groups, (leaf) => this.#leaf(leaf, classOf));
+  /** @param leaves all of them @param groups the same, grouped */
+  chains(leaves: readonly Leaf[], groups: readonly LeafGroup[], classes: ClassRound): ReadonlyMap<ChainName, readonly Rule[]> {
+    // All classes that are in use have to be asked for, also for leaves whose lines need not be.
+    for (const { pod } of leaves) this.#classOf(pod, classes);
+    return this.#buckets.chains(groups, (leaf) => this.#leaf(leaf, this.#classOf(leaf.pod, classes)), classes.unchanged);
   }
 
-  #leaf(leaf: Leaf, classOf: (policies: readonly PolicyId[]) => ChainName): readonly Rule[] {
-    const policies = this.#direction === "Ingress" ? leaf.pod.ingress : leaf.pod.egress;
-    const chain = policies.length > 0 ? classOf(policies) : undefined;
+  #classOf(pod: LocalPod, classes: ClassRound): ChainName | undefined {
+    const policies = this.#direction === "Ingress" ? pod.ingress : pod.egress;
+    return policies.length > 0 ? classes.of(policies, DROP_CHAIN) : undefined;
+  }
+
+  #leaf(leaf: Leaf, chain: ChainName | undefined): readonly Rule[] {
     const known = this.#known.get(leaf);
     if (known !== undefined && known.chain === chain) return known.rules;
     const rules = this.#leafRules(leaf, chain);

@@ -17,7 +17,7 @@ import { RETURN, rule } from "./rule.ts";
 import type { Ruleset } from "./ruleset.ts";
 import { SetShelf } from "./set-shelf.ts";
 import type { SkeletonPlan } from "./skeleton.ts";
-import { DROP_CHAIN, hooks, skeleton } from "./skeleton.ts";
+import { hooks, skeleton } from "./skeleton.ts";
 import { WIRE_CHAIN, wireGuard } from "./wire-guard.ts";
 
 /**
@@ -100,9 +100,9 @@ export class Layout {
     const groups = groupLeaves(leaves, family);
     for (const direction of DIRECTIONS) {
       const classes = this.#classes[direction].round(state);
-      const forks = [this.#forks[direction].chains(groups, (policies) => classes.of(policies, DROP_CHAIN))];
+      const forks = [this.#forks[direction].chains(leaves, groups, classes)];
       if (audited.has(direction)) forks.push(this.#audits[direction].chains(groups, classes));
-      for (const [name, rules] of forks.flatMap((each) => [...each])) chains.set(name, rules);
+      for (const fork of forks) for (const [name, rules] of fork) chains.set(name, rules);
       for (const { name, rules, sets } of classes.close()) {
         chains.set(name, rules);
         for (const set of sets) used.add(set);
@@ -116,11 +116,13 @@ export class Layout {
   #kept(chains: Ruleset["chains"]): Ruleset["chains"] {
     const before = this.#last?.ruleset.chains;
     if (before === undefined) return chains;
-    return new Map(chains.entries().map(([name, rules]) => {
+    const kept = new Map<ChainName, readonly Rule[]>();
+    for (const [name, rules] of chains) {
       const old = before.get(name);
       const same = old === rules || (old?.length === rules.length && rules.every((rule, index) => rule === old[index]));
-      return [name, same ? old : rules];
-    }));
+      kept.set(name, same ? old : rules);
+    }
+    return kept;
   }
 }
 

@@ -18,7 +18,10 @@ export function inKernelOrder({ chains }: Pick<KernelState, "chains">, ruleset: 
     const ordered = standing === undefined ? rules : reordered(standing, rules, ruleset.family, marks);
     if (ordered !== rules) moved.set(name, ordered);
   }
-  return moved.size === 0 ? ruleset : { ...ruleset, chains: new Map([...ruleset.chains, ...moved]) };
+  if (moved.size === 0) return ruleset;
+  const ordered = new Map(ruleset.chains);
+  for (const [name, rules] of moved) ordered.set(name, rules);
+  return { ...ruleset, chains: ordered };
 }
 
 function reordered(
@@ -27,10 +30,10 @@ function reordered(
   family: Family,
   marks: Marks,
 ): readonly Rule[] {
-  const lines = linesOf(rules, marks);
-  if (lines === standing) return rules;
   const known = ORDERED.get(rules);
-  if (known?.standing === standing) return known.ordered;
+  // The kernel stands as it did, or as it was to stand then.
+  if (known !== undefined && (known.standing === standing || linesOf(known.ordered, marks) === standing)) return known.ordered;
+  const lines = linesOf(rules, marks);
   const count = leaves(rules, family);
   const leafOf = new Map(rules.slice(0, count).map((rule, index) => [lines[index], rule]));
   const kept = standing.flatMap((line) => leafOf.get(line) ?? []);

@@ -57,7 +57,7 @@ export function plan(
     generation: chainsText(before, after, hooksInForce(hooksBefore), hooksAfter),
     sweepChains: sweepText(dead),
     sweepSets: sets.sweep,
-    applied: { chains: new Map([...current.chains, ...after]), hooks, sets: sets.applied },
+    applied: { chains: merged(current.chains, after), hooks, sets: sets.applied },
     unchained: { chains: after, hooks, sets: sets.applied },
     swept: { chains: after, hooks, sets: sets.swept },
   };
@@ -85,7 +85,7 @@ export function setSteps({ sets: current }: KernelState, { sets }: Ruleset): Set
     ].join(""),
     drain: wanted.map((set) => drainText(set, current.get(set.name))).join(""),
     sweep: dead.map((name) => `destroy ${name}\n`).join(""),
-    applied: new Map<string, KernelSet>([...current, ...swept]),
+    applied: merged<KernelSet>(current, swept),
     swept,
   };
 }
@@ -141,4 +141,11 @@ const MARK = / --(?:set-x)?mark (0x[0-9a-f]+)\/(0x[0-9a-f]+)(?: |$)/;
 /** The rules that lead to ours, by the kernel's chain. */
 function hooksOf({ hooks }: Ruleset, marks: Marks): ReadonlyMap<HookPoint, readonly string[]> {
   return new Map([...hooks].map(([point, rules]) => [point, linesOf(rules, marks)]));
+}
+
+/** What both have; what is in both is the second one's. */
+function merged<Value>(one: ReadonlyMap<string, Value>, other: ReadonlyMap<string, Value>): ReadonlyMap<string, Value> {
+  const both = new Map(one);
+  for (const [key, value] of other) both.set(key, value);
+  return both;
 }

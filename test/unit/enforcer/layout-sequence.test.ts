@@ -8,6 +8,7 @@ import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
 import type { Ruleset } from "../../../operator/enforcer/layout/ruleset.ts";
 import type { PodDraft, StateDraft } from "../../packets/enforcer-state.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
+import { runs } from "../runs.ts";
 
 const ADDRESSES = ["10.1.0.5", "10.1.0.6", "10.1.3.7", "fd00::5"];
 const MEMBERS = ["10.2.0.1", "10.2.0.2", "10.1.0.6", "fd00:2::1"];
@@ -77,6 +78,14 @@ describe("a layout of one state after the other", () => {
         state = shared(state, nodeState(draftOf(world)));
         for (const one of layouts) assert.deepEqual(plain(one.layout.of(state)), plain(layout(state, one.family)));
       }
-    }), { numRuns: 150 });
+    }), { numRuns: runs(150) });
+  });
+
+  it("gives a class that comes back its sets back", () => {
+    const policies = { p: { ingress: [{ peers: ["x"] }] } };
+    const isolated = nodeState({ pods: { a: { address: "10.1.0.5", ingress: ["p"] } }, policies, peers: { x: ["10.2.0.1"] } });
+    const empty = { ...isolated, pods: new Map() };
+    const one = new Layout("ipv4", DEFAULT_OPTIONS);
+    for (const state of [isolated, empty, empty, isolated]) assert.equal(one.of(state).sets.size, state === empty ? 0 : 1);
   });
 });
