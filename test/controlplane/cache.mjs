@@ -1,7 +1,7 @@
 // What is built once and kept outside the checkout: the key of each artefact is the content it is made from.
 // Plain JavaScript for any Node from 18 on, because set-up runs it before anything is installed.
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -28,7 +28,7 @@ export function contentKey(parts) {
  */
 export async function cached(name, key, make) {
   const directory = join(cacheRoot, `${name}-${key}`);
-  if (existsSync(directory)) return directory;
+  if (taken(directory)) return directory;
   const temporary = `${directory}.${randomBytes(4).toString("hex")}.tmp`;
   mkdirSync(temporary, { recursive: true });
   try {
@@ -41,6 +41,20 @@ export async function cached(name, key, make) {
     rmSync(temporary, { recursive: true, force: true });
   }
   return directory;
+}
+
+/** Whether it is there; who makes other versions meanwhile then lets it live, however old it is. */
+function taken(directory) {
+  const now = new Date();
+  try {
+    utimesSync(directory, now, now);
+  } catch (error) {
+    // Somebody else's cache may be only for us to read.
+    if (["EACCES", "EPERM", "EROFS"].includes(error.code)) return existsSync(directory);
+    if (error.code !== "ENOENT") throw error;
+    return false;
+  }
+  return true;
 }
 
 const kept = 4;
