@@ -39,6 +39,23 @@ describe("NodeFirewall", () => {
     return findings.map(({ reason, holds }) => [reason, holds]);
   }
 
+  it("closes a bridge that a pod brings before the state is said to be in force", async () => {
+    const kernel = new FakeNetfilter();
+    let facts = ROUTED;
+    const host = { look: async () => facts, bridges: async () => facts.bridged };
+    const firewall = new NodeFirewall({ netfilter: () => kernel, chooseBackend: async () => "nft", host, monotonic: () => 0 });
+    await firewall.prepare(SETTINGS, signal);
+    const isolated = (...addresses: readonly string[]) => nodeState({
+      pods: Object.fromEntries(addresses.map((address) => [address, { address, ingress: ["none"] }])), policies: { none: {} },
+    });
+    await firewall.apply(isolated(FOUR), signal);
+    assert.equal((await kernel.read("ipv4")).chains.has("TW-WIRE"), false);
+    facts = BRIDGED;
+    const { wrote } = await firewall.apply(isolated(FOUR, "10.1.0.6"), signal);
+    assert.equal(wrote, true);
+    assert.equal((await kernel.read("ipv4")).chains.has("TW-WIRE"), true);
+  });
+
   describe("says what the kernel lacks", () => {
     const SLOWER: Said = ["KernelLacksExtensions", true];
     const MUTE: Said = ["PacketsNotLogged", true];
