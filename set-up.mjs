@@ -1,6 +1,6 @@
 // Makes this machine ready for a level, then runs a command: `node set-up.mjs <level> [-- command args…]`.
 // Needs nothing but Node 18: it is what runs before anything is installed. Silent when all is there.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { constants } from "node:os";
 import { existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
@@ -19,6 +19,7 @@ const needed = [
   ["/usr/lib/cni/ptp", "containernetworking-plugins"], ["mmdebstrap", "mmdebstrap"], ["openssl", "openssl"],
   ["lua5.1", "lua5.1"], ["sysctl", "procps"], ["ulogd", "ulogd2"],
   [`/usr/lib/${debianArchitecture()}/ulogd/ulogd_output_JSON.so`, "ulogd2-json"],
+  ...(hasIpvs() ? [["ipvsadm", "ipvsadm"]] : []),
 ];
 
 /** What is wrong and how to mend it, in one line. */
@@ -63,6 +64,11 @@ async function modules() {
 /** As in the names of Debian's library folders. */
 function debianArchitecture() {
   return { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" }[process.arch] ?? process.arch;
+}
+
+/** Whether the kernel can do what kube-proxy's IPVS mode asks of it, maybe by a module that nobody has needed yet. */
+function hasIpvs() {
+  return existsSync("/proc/net/ip_vs") || spawnSync("modprobe", ["--dry-run", "--quiet", "ip_vs"]).status === 0;
 }
 
 function requireLinux() {
