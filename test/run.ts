@@ -17,19 +17,28 @@ const QUICK: Suite = {
   args: ["--parallel", "--jobs", "2", "test/unit/stream/*.test.ts", "test/unit/{!(stream)/**/,}*.test.ts"],
 };
 /** Without a config: mocha would add its files to these. */
-const PACKETS = ["--no-config", "--extension", "ts", "--reporter", "spec", "--timeout", "180000", "--forbid-only"];
+const PLAIN = ["--no-config", "--extension", "ts", "--reporter", "spec", "--forbid-only"];
+const PACKETS = [...PLAIN, "--timeout", "180000"];
+const CLUSTER = [...PLAIN, "--timeout", "30000", "--require", "test/cluster/control-plane.ts"];
 const FAULTS = ["test/packets/faults/*.test.ts"];
 const SEGMENTS = ["test/packets/first-light.test.ts", "test/packets/wide-segment.test.ts"];
 const VERDICTS = ["matrix", "differential", "odd-packets", "recipes"].map((name) => `test/packets/${name}.test.ts`);
 const OTHERS = [
   "test/packets/**/*.test.ts", ...[...FAULTS, ...SEGMENTS, ...VERDICTS].flatMap((files) => ["--ignore", files]),
 ];
-const API: readonly Suite[] = [
-  { name: "cluster", what: "against a real API server", args: ["--config", "test/cluster/.mocharc.json"] },
+const OPERATOR = ["test/cluster/operator/*.test.ts"];
+/** Each lane takes about as long as the other. */
+const FIRST_LANE: readonly Suite[] = [
+  { name: "operator", what: "an operator against a real API server", args: [...CLUSTER, ...OPERATOR] },
 ];
-const NODES: readonly Suite[] = [
+const SECOND_LANE: readonly Suite[] = [
   { name: "verdicts", what: "what becomes of packets, case by case", args: [...PACKETS, ...VERDICTS] },
   { name: "nodes", what: "an enforcer's life on real nodes", args: [...PACKETS, ...OTHERS] },
+  {
+    name: "contracts",
+    what: "what a real API server says of schemas, rights, clients and tools",
+    args: [...CLUSTER, "test/cluster/**/*.test.ts", ...OPERATOR.flatMap((files) => ["--ignore", files])],
+  },
 ];
 const PROBED: readonly Suite[] = [
   { name: "segments", what: "what is done to segments under continuous probes", args: [...PACKETS, ...SEGMENTS] },
@@ -110,7 +119,7 @@ const started = performance.now();
 const sinceStart = (): number => Math.round((performance.now() - started) / 1000);
 const counts = [await new SuiteRun(QUICK).count];
 // What is broken in the small need not be looked at in the large.
-if (counts.every(({ broken }) => !broken)) counts.push(...await play(API, NODES), ...await play(PROBED));
+if (counts.every(({ broken }) => !broken)) counts.push(...await play(FIRST_LANE, SECOND_LANE), ...await play(PROBED));
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0);
 process.stdout.write(`\nall suites: ${sinceStart()} s\n`);
 const [passed, failed] = [sum((count) => count.passed), sum((count) => count.failed)];
