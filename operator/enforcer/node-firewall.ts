@@ -168,7 +168,6 @@ export class NodeFirewall {
     if (this.#facts === UNKNOWN_HOST) await this.#look(state);
     // Its first pod makes many a bridge. We look while the kernel takes the rules: most pods bring none.
     const [applied, bridges] = await bothDone(this.#each(state, act), this.#bringsBridges(state));
-    this.#looked = state.pods;
     if (!bridges) return applied;
     await this.#look(state);
     const again = await this.#each(state, act);
@@ -183,7 +182,9 @@ export class NodeFirewall {
     const addresses = addressesOf(fresh);
     // Once the rules are on their way.
     await new Promise(setImmediate);
-    return addresses.size > 0 && (await this.#options.host.bridges(addresses));
+    const brings = addresses.size > 0 && (await this.#options.host.bridges(addresses));
+    if (!brings) this.#looked = pods;
+    return brings;
   }
 
   /** Looks at the node and the kernel and puts right what is not as `state` wants it. @throws NetfilterError */
@@ -232,6 +233,7 @@ export class NodeFirewall {
 
   async #look(state: NodeState): Promise<void> {
     this.#facts = await this.#options.host.look(addressesOf(state.pods.values()));
+    this.#looked = state.pods;
     const { bridged, addresses } = this.#facts;
     for (const firewall of this.#families) firewall.adjust({ bridged, ownAddresses: addresses });
   }
