@@ -28,18 +28,6 @@ export function changedMembers(before: Members, add: Iterable<string>, remove: I
 /** What makes `from` into `to`. Sets that were made of each other are compared by what is different. */
 export function changesBetween(from: Members, to: Members): MemberChanges {
   if (from === to) return NO_CHANGES;
-  const known = LAST.get(from);
-  if (known !== undefined && known.to === to) return known.changes;
-  const changes = compare(from, to);
-  LAST.set(from, { to, changes });
-  return changes;
-}
-
-const NO_CHANGES: MemberChanges = { added: [], removed: [] };
-/** Several decisions of one change ask for the same two. */
-const LAST = new WeakMap<Members, { readonly to: Members; readonly changes: MemberChanges }>();
-
-function compare(from: Members, to: Members): MemberChanges {
   const [{ base, different }, other] = [layersOf(from), layersOf(to)];
   if (base !== other.base) return { added: without(to, from), removed: without(from, to) };
   // In what both differ from the base they are alike.
@@ -49,6 +37,8 @@ function compare(from: Members, to: Members): MemberChanges {
     removed: candidates.filter((member) => from.has(member)),
   };
 }
+
+const NO_CHANGES: MemberChanges = { added: [], removed: [] };
 
 /** A large set and the few members in which another one is different from it. */
 class LayeredSet implements Members {
