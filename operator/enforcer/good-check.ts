@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import type { NodeState } from "../api/node-state.ts";
 import type { FamilyApplied } from "./family-firewall.ts";
 import type { Layout } from "./layout/layout.ts";
@@ -29,7 +28,6 @@ export class MemberViews {
  * the check has found.
  */
 export class GoodCheck {
-  /** With the digest of the outline: that of large sets is long. */
   readonly #last = new Map<MemberView, Checked>();
   #members = 0;
 
@@ -39,8 +37,8 @@ export class GoodCheck {
   }
 
   /** @param members of the family's sets together */
-  keep({ outline, ...checked }: Checked, members: number): void {
-    this.#last.set(checked.view, { ...checked, outline: digest(outline) });
+  keep(checked: Checked, members: number): void {
+    this.#last.set(checked.view, checked);
     this.#members = members;
   }
 
@@ -53,7 +51,7 @@ export class GoodCheck {
   stillGood({ state, layout, view, outline }: Omit<Checked, "applied">): FamilyApplied | undefined {
     const last = this.#last.get(view);
     if (last === undefined || last.state !== state || last.layout !== layout) return undefined;
-    return last.outline === digest(outline) ? last.applied : undefined;
+    return last.outline === outline ? last.applied : undefined;
   }
 }
 
@@ -64,8 +62,4 @@ interface Checked {
   /** Of the kernel, taken before it was read. */
   readonly outline: string;
   readonly applied: FamilyApplied;
-}
-
-function digest(outline: string): string {
-  return hash("sha256", outline);
 }

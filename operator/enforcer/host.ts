@@ -1,8 +1,9 @@
-import { readFileSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { blockTest, parseAddress } from "../api/address.ts";
 import type { Finding } from "./finding.ts";
+import { LastLook } from "./netfilter/last-look.ts";
 
 /** What the node's network is, beside its firewall. */
 export interface HostFacts {
@@ -31,33 +32,50 @@ const BRIDGE_FILTERS = [
 ] as const;
 
 export class LinuxHost implements Host {
+  readonly #carriers = new LastLook<readonly string[]>();
+  readonly #routed = new LastLook<readonly string[]>();
+
   async look(pods: ReadonlySet<string>): Promise<HostFacts> {
-    const bridges = await bridgesOf(pods);
-    const ipv6 = await exists("/proc/sys/net/ipv6");
+    const interfaces = networkInterfaces();
+    const found = this.#carriers.of(`${textOf(pods)} ${JSON.stringify(interfaces)}`, () => carriers(interfaces, pods));
+    const bridges = found.filter(isBridge);
+    const ipv6 = existsSync("/proc/sys/net/ipv6");
     const findings = [
       ...(bridges.length > 0 ? unfilteredBridge(bridges, ipv6) : []),
-      ...(await forgeableSources(pods)),
+      ...forgeableSources(await this.#routedTo(pods)),
       ...(await ipvs()),
     ];
-    const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []).map(({ address }) => address);
+    const addresses = Object.values(interfaces).flatMap((list) => list ?? []).map(({ address }) => address);
     return { bridged: bridges.length > 0, ipv6, addresses: new Set(addresses), findings };
   }
 
   async bridges(pods: ReadonlySet<string>): Promise<boolean> {
-    return (await bridgesOf(pods)).length > 0;
+    return carriers(networkInterfaces(), pods).some(isBridge);
+  }
+
+  /** Interfaces that have a route to a single pod. */
+  async #routedTo(pods: ReadonlySet<string>): Promise<readonly string[]> {
+    const table = await readFile("/proc/net/route", "latin1").catch(() => "");
+    return this.#routed.of(`${textOf(pods)} ${table}`, () => routes(table, pods));
   }
 }
 
-/** Bridges in whose own networks a pod's address lies: others (docker0, say) carry none of our pods. */
-async function bridgesOf(pods: ReadonlySet<string>): Promise<readonly string[]> {
-  const found: string[] = [];
+function textOf(pods: ReadonlySet<string>): string {
+  return [...pods].join();
+}
+
+/** Interfaces in whose own networks a pod's address lies: others (docker0, say) carry none of our pods. */
+function carriers(interfaces: ReturnType<typeof networkInterfaces>, pods: ReadonlySet<string>): readonly string[] {
   const addresses = [...pods].map(parseAddress).filter((address) => address !== undefined);
-  for (const [name, list = []] of Object.entries(networkInterfaces())) {
+  const all = Object.entries(interfaces).filter(([, list = []]) => {
     const tests = list.map(({ cidr }) => (cidr === null ? undefined : blockTest({ cidr })));
-    const carries = addresses.some((address) => tests.some((test) => test?.(address) === true));
-    if (carries && (await exists(`/sys/class/net/${name}/bridge`))) found.push(name);
-  }
-  return found;
+    return addresses.some((address) => tests.some((test) => test?.(address) === true));
+  });
+  return all.map(([name]) => name);
+}
+
+function isBridge(name: string): boolean {
+  return existsSync(`/sys/class/net/${name}/bridge`);
 }
 
 /**
@@ -81,14 +99,13 @@ function unfilteredBridge(bridges: readonly string[], ipv6: boolean): readonly F
 }
 
 /** A pod that is routed to could write any source address, were it not for reverse path filtering. */
-async function forgeableSources(pods: ReadonlySet<string>): Promise<readonly Finding[]> {
+function forgeableSources(interfaces: readonly string[]): readonly Finding[] {
   const all = firstNumber("/proc/sys/net/ipv4/conf/all/rp_filter") ?? 0;
-  const open: string[] = [];
-  for (const name of await routedTo(pods)) {
+  const open = interfaces.filter((name) => {
     // The stricter of the two counts: 1 is strict, 2 is loose, but 2 wins over 1.
     const own = firstNumber(`/proc/sys/net/ipv4/conf/${name}/rp_filter`) ?? 0;
-    if (Math.max(all, own) !== 1) open.push(name);
-  }
+    return Math.max(all, own) !== 1;
+  });
   if (open.length === 0) return [];
   const shown = open.slice(0, 3).join(", ");
   return [
@@ -102,9 +119,7 @@ async function forgeableSources(pods: ReadonlySet<string>): Promise<readonly Fin
   ];
 }
 
-/** Interfaces that have a route to a single pod. */
-async function routedTo(pods: ReadonlySet<string>): Promise<readonly string[]> {
-  const table = await readFile("/proc/net/route", "latin1").catch(() => "");
+function routes(table: string, pods: ReadonlySet<string>): readonly string[] {
   const names = new Set<string>();
   for (const line of table.split("\n").slice(1)) {
     const [name = "", destination = "", , , , , , mask] = line.split("\t");
@@ -118,10 +133,12 @@ function dotted(hex: string): string {
   return [6, 4, 2, 0].map((start) => Number.parseInt(hex.slice(start, start + 2), 16)).join(".");
 }
 
+const SERVICES = "/proc/net/ip_vs";
+
 /** In IPVS mode packets to a Service go in by INPUT and out by OUTPUT: they never pass FORWARD. */
 async function ipvs(): Promise<readonly Finding[]> {
-  const services = await readFile("/proc/net/ip_vs", "latin1").catch(() => "");
-  const used = /^(?:TCP|UDP|SCTP) /m.test(services) || (await exists("/sys/class/net/kube-ipvs0"));
+  const services = existsSync(SERVICES) ? await readFile(SERVICES, "latin1").catch(() => "") : "";
+  const used = /^(?:TCP|UDP|SCTP) /m.test(services) || existsSync("/sys/class/net/kube-ipvs0");
   if (!used) return [];
   return [
     {
@@ -135,12 +152,8 @@ async function ipvs(): Promise<readonly Finding[]> {
 /** At once: the kernel has it in memory, and there is such a file for each pod. */
 function firstNumber(file: string): number | undefined {
   try {
-    return Number.parseInt(readFileSync(file, "latin1"), 10);
+    return Number.parseInt(readFileSync(file, "utf8"), 10);
   } catch {
     return undefined;
   }
-}
-
-async function exists(folder: string): Promise<boolean> {
-  return (await readdir(folder).catch(() => undefined)) !== undefined;
 }

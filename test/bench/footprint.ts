@@ -69,25 +69,39 @@ try {
   await scene.remove();
 }
 
-function atRest(share: number): void {
+/** Shares of one processor: of the enforcer's process alone, and with all tools. */
+interface Used {
+  readonly own: number;
+  readonly all: number;
+}
+
+function atRest({ own, all }: Used): void {
   const { pid } = scene.node;
   const tools = childrenOf(pid).reduce((sum, child) => sum + resident(child), 0);
   print(`at rest: ${resident(pid).toFixed(0)} MB (target 80), and ${tools.toFixed(0)} MB of tools that it keeps running`);
-  print(`  ${(share * 100).toFixed(2)} % of a processor, with a look at all rules each ${DRIFT_CHECK_MS / 1_000} s (target 0.5)`);
+  const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
+  print(`  ${percent(all)} of a processor, with a look at all rules each ${DRIFT_CHECK_MS / 1_000} s (target 0.5)`);
+  print(`  of that ${percent(own)} by the process itself, the rest by its tools`);
 }
 
-/** The share of a processor that the enforcer and its tools use, those that have ended too. */
-async function used(seconds: number): Promise<number> {
+/** What the enforcer and its tools use, those that have ended too. */
+async function used(seconds: number): Promise<Used> {
   const { pid } = scene.node;
-  const before = ticks(pid);
+  const before = { own: ownTicks(pid), all: ticks(pid) };
   await sleep(seconds * 1_000);
-  return (ticks(pid) - before) / TICKS_A_SECOND / seconds;
+  const share = (now: number, then: number): number => (now - then) / TICKS_A_SECOND / seconds;
+  return { own: share(ownTicks(pid), before.own), all: share(ticks(pid), before.all) };
+}
+
+function ownTicks(pid: number): number {
+  const [user = 0, system = 0] = statOf(pid).slice(11, 13).map(Number);
+  return user + system;
 }
 
 /** Of a process with the children that it has waited for, and of those that run. */
 function ticks(pid: number): number {
-  const [user = 0, system = 0, childUser = 0, childSystem = 0] = statOf(pid).slice(11, 15).map(Number);
-  return childrenOf(pid).reduce((sum, child) => sum + ticks(child), user + system + childUser + childSystem);
+  const ended = statOf(pid).slice(13, 15).reduce((sum, each) => sum + Number(each), 0);
+  return childrenOf(pid).reduce((sum, child) => sum + ticks(child), ownTicks(pid) + ended);
 }
 
 function childrenOf(pid: number): readonly number[] {

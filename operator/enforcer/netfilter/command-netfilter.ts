@@ -6,13 +6,17 @@ import { rulesOf, setsOf } from "./absence.ts";
 import { parseFlows } from "./conntrack-parser.ts";
 import { iptablesProgram, RESTORE } from "./iptables.ts";
 import { foreignMarkBits } from "./mark-bits.ts";
+import { digest, LastLook } from "./last-look.ts";
 import type { Backend, MemberView, Netfilter } from "./netfilter.ts";
 import { NetfilterError } from "./netfilter.ts";
 import { ALL_BITS, hasOpaqueMarks, nftMarkBits } from "./nft-mark-bits.ts";
-import { hiddenTables, outlineOfRules, outlineOfSets, parseReached, parseRules, parseSets } from "./save-parser.ts";
-import { Shell } from "./shell.ts";
-import type { Tool } from "./tool.ts";
-import { runTool } from "./tool.ts";
+import {
+  hiddenTables, outlineOfRules, outlineOfSets, parseReached, parseRules, parseSets, rulesWithin,
+} from "./save-parser.ts";
+import { SetSizes } from "./set-sizes.ts";
+import { Shells } from "./shells.ts";
+import type { Tool, ToolOutput } from "./tool.ts";
+import { askTool, runTool } from "./tool.ts";
 
 const IPSET: Tool = { program: "ipset", missing: "IpsetMissing" };
 const CONNTRACK: Tool = { program: "conntrack", missing: "ConntrackMissing" };
@@ -23,18 +27,24 @@ const MOST_TRIES = 20;
 const LOOKS_APART = 240;
 /** Between what the tools of a survey print: no rule or set looks so. */
 const SEAM = "# and then";
+/** One that takes longer is asked once more with the others, each by itself: that tells which one hangs. */
+const SURVEY_MS = 10_000;
 const BACKENDS: readonly Backend[] = ["nft", "legacy"];
 
 interface Look {
-  readonly rules: string;
-  readonly sets: string;
+  readonly rules: Buffer;
+  readonly sets: Buffer;
 }
 
-/** The kernel by its own tools, a process a request but for surveys, in the network namespace of this process. */
+/** The kernel by its own tools, a process a request, in the network namespace of this process. */
 export class CommandNetfilter implements Netfilter {
   readonly backend: Backend;
-  readonly #asked = new Map<string, Promise<string>>();
-  readonly #shell = new Shell();
+  readonly #asked = new Map<string, Promise<unknown>>();
+  readonly #shells = new Shells();
+  readonly #sizes = new SetSizes();
+  readonly #rules: Readonly<Record<Family, LastLook<string>>> = { ipv4: new LastLook(), ipv6: new LastLook() };
+  readonly #sets = new LastLook<string>();
+  readonly #markBits = new LastLook<number>();
   /** So many looks are taken family by family before both are looked at together again: a node may lack one. */
   #apart = 0;
 
@@ -48,62 +58,74 @@ export class CommandNetfilter implements Netfilter {
   }
 
   async outline(family: Family, members: MemberView, signal: AbortSignal): Promise<string> {
-    const { rules, sets } = await this.#look(family, members === "listed" ? ["save"] : ["list", "-t"], signal);
-    return `${outlineOfRules(rules)}\n${members === "listed" ? sets : outlineOfSets(sets)}`;
+    const { rules, sets } = await this.#look(family, members, signal);
+    const ofRules = this.#rules[family].of(rulesWithin(rules), (saved) => digest(outlineOfRules(saved)));
+    const ofSets = members === "listed" ? digest(sets) : this.#sets.of(sets, (listed) => digest(outlineOfSets(listed)));
+    return `${ofRules} ${ofSets}`;
   }
 
-  async #look(family: Family, ask: readonly string[], signal: AbortSignal): Promise<Look> {
+  async #look(family: Family, members: MemberView, signal: AbortSignal): Promise<Look> {
     const together = this.#apart === 0;
     if (together) {
       try {
-        const { ipv4, ipv6, sets } = await this.#survey(ask, signal);
-        return { rules: family === "ipv4" ? ipv4 : ipv6, sets };
+        const { [family]: rules, sets } = await this.#survey(members, signal);
+        return { rules, sets };
       } catch (error) {
         if (!(error instanceof NetfilterError) || signal.aborted) throw error;
       }
     }
     // By itself each says what is wrong; where nothing is, it was the other family.
+    const ask = members === "listed" ? ["save"] : ["list", "-t"];
     const [rules, sets] = await Promise.all([this.#saveRules(family, signal), this.#askSets(ask, signal)]);
     this.#apart = together ? LOOKS_APART : this.#apart - 1;
-    return { rules, sets };
+    return { rules: Buffer.from(rules), sets: Buffer.from(sets) };
   }
 
-  /** What checks of both families look at, from one shell: to start a process costs more than what it does. */
-  async #survey(ask: readonly string[], signal: AbortSignal): Promise<Readonly<Record<Family | "sets", string>>> {
-    const saves = FAMILIES.map((family) => `${this.#iptables(family, "save", this.backend).program} -t filter`);
-    const script = [...saves, `ipset ${ask.join(" ")}`].join(` && echo "${SEAM}" && `);
-    const printed = await this.#once(script, () => this.#shell.run(script, signal));
-    const [ipv4 = "", ipv6 = "", sets = ""] = printed.split(`${SEAM}\n`);
-    return { ipv4, ipv6, sets };
+  /** What checks of both families look at, in one go: to wake up costs us as much as what there is to do. */
+  async #survey(members: MemberView, signal: AbortSignal): Promise<Readonly<Record<Family | "sets", Buffer>>> {
+    return await this.#once(`survey ${members}`, async () => {
+      const counted = members === "counted" ? this.#sizes.list(signal) : "";
+      const saves = FAMILIES.map((family) => `${this.#iptables(family, "save", this.backend).program} -t filter`);
+      const tools = members === "counted" ? saves : [...saves, "ipset save"];
+      const script = tools.join(` && echo "${SEAM}" && `);
+      const [{ status, stdout }, sizes] = await Promise.all([this.#shells.run(script, signal, SURVEY_MS), counted]);
+      if (status !== 0) throw new NetfilterError("ApplyFailed", `${script}: exit status ${status}`);
+      const [ipv4, ipv6, saved] = parts(stdout);
+      return { ipv4, ipv6, sets: members === "counted" ? Buffer.from(sizes) : saved };
+    });
   }
 
   async #saveRules(family: Family, signal: AbortSignal): Promise<string> {
     const save = this.#iptables(family, "save", this.backend);
-    const { stdout } = await runTool(save, ["-t", "filter"], "", signal);
+    const { stdout } = await this.#ask(save, ["-t", "filter"], signal);
     return withFilter(save, stdout);
   }
 
   /** The sets of both families come together. */
   #askSets(ask: readonly string[], signal: AbortSignal): Promise<string> {
-    return this.#once(ask.join(" "), () => setsOf(runTool(IPSET, ask, "", signal)));
+    return this.#once(ask.join(" "), () => setsOf(this.#ask(IPSET, ask, signal)));
   }
 
-  /** Who asks in the same moment gets the same answer. */
-  #once(key: string, ask: () => Promise<string>): Promise<string> {
-    const asked = this.#asked.get(key) ?? ask();
+  /** Who asks in the same moment gets the same answer. @param key always of answers of the same kind */
+  #once<Answer>(key: string, ask: () => Promise<Answer>): Promise<Answer> {
+    const asked = (this.#asked.get(key) as Promise<Answer> | undefined) ?? ask();
     this.#asked.set(key, asked);
     queueMicrotask(() => this.#asked.delete(key));
     return asked;
   }
 
+  #ask(tool: Tool, args: readonly string[], signal: AbortSignal): Promise<ToolOutput> {
+    return askTool(this.#shells, tool, args, signal);
+  }
+
   async leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">> {
     // Without `-t` iptables shows the tables that are there, and loads none.
     const save = this.#iptables(family, "save", this.backend);
-    return parseRules(withFilter(save, await rulesOf(runTool(save, [], "", signal))));
+    return parseRules(withFilter(save, await rulesOf(this.#ask(save, [], signal))));
   }
 
   async reached(family: Family, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
-    const { stdout } = await runTool(this.#iptables(family, "save", this.backend), ["-c", "-t", "filter"], "", signal);
+    const { stdout } = await this.#ask(this.#iptables(family, "save", this.backend), ["-c", "-t", "filter"], signal);
     return parseReached(stdout);
   }
 
@@ -117,24 +139,24 @@ export class CommandNetfilter implements Netfilter {
 
   async foreignMarkBits(signal: AbortSignal): Promise<number> {
     const saves = FAMILIES.flatMap((family) => BACKENDS.map((backend) => this.#iptables(family, "save", backend)));
-    const [native, ...saved] = await Promise.all([
-      rulesOf(runTool(NFT, ["list", "ruleset"], "", signal)),
-      ...saves.map((save) => rulesOf(runTool(save, [], "", signal))),
-    ]);
+    // One after the other: each beside another would need a shell of its own. Without counters, which change all the time.
+    const native = await rulesOf(this.#ask(NFT, ["-s", "list", "ruleset"], signal));
+    const saved: string[] = [];
+    for (const save of saves) saved.push(await rulesOf(this.#ask(save, [], signal)));
     // What iptables does not show nft does, except for what only iptables can read.
     const hidden = saved.some((rules) => hiddenTables(rules).size > 0);
     if (hidden && (native === "" || hasOpaqueMarks(native))) return ALL_BITS;
     const bits = saved.map((rules) => foreignMarkBits(rules));
-    return [nftMarkBits(native), ...bits].reduce((all, each) => (all | each) >>> 0, 0);
+    return [this.#markBits.of(native, nftMarkBits), ...bits].reduce((all, each) => (all | each) >>> 0, 0);
   }
 
   async connectionHolds(family: Family, mark: string, signal: AbortSignal): Promise<boolean> {
-    const { stdout } = await runTool(CONNTRACK, ["-L", "-f", family, "-m", mark], "", signal);
+    const { stdout } = await this.#ask(CONNTRACK, ["-L", "-f", family, "-m", mark], signal);
     return stdout.trim() !== "";
   }
 
   async flows(family: Family, signal: AbortSignal): Promise<readonly Flow[]> {
-    const { stdout } = await runTool(CONNTRACK, ["-L", "-f", family], "", signal);
+    const { stdout } = await this.#ask(CONNTRACK, ["-L", "-f", family], signal);
     return parseFlows(stdout);
   }
 
@@ -155,13 +177,14 @@ export class CommandNetfilter implements Netfilter {
   }
 
   close(): void {
-    this.#shell.close();
+    this.#shells.close();
+    this.#sizes.close();
   }
 
   async #delete(which: readonly string[], signal: AbortSignal): Promise<void> {
     for (let tried = 1; ; tried += 1) {
       try {
-        await runTool(CONNTRACK, ["-D", ...which], "", signal);
+        await this.#ask(CONNTRACK, ["-D", ...which], signal);
         return;
       } catch (error) {
         if (!(error instanceof NetfilterError)) throw error;
@@ -177,6 +200,24 @@ export class CommandNetfilter implements Netfilter {
     return { program: iptablesProgram(family, backend, verb), missing: "IptablesMissing" };
   }
 }
+
+/** What three tools have printed, or two. */
+function parts(printed: Buffer): readonly [Buffer, Buffer, Buffer] {
+  const first = endOfPart(printed, 0);
+  const second = endOfPart(printed, first + AFTER_SEAM);
+  return [
+    printed.subarray(0, first),
+    printed.subarray(first + AFTER_SEAM, second),
+    printed.subarray(second + AFTER_SEAM),
+  ];
+}
+
+function endOfPart(printed: Buffer, start: number): number {
+  const at = printed.indexOf(`${SEAM}\n`, start);
+  return at === -1 ? printed.length : at;
+}
+
+const AFTER_SEAM = SEAM.length + 1;
 
 /** @throws NetfilterError where the rules of the filter table are hidden from us */
 function withFilter({ program }: Tool, saved: string): string {

@@ -7,7 +7,7 @@ export interface Netfilter {
   readonly backend: Backend;
   /** Our chains and sets of one family, and the names of the other's sets. @throws NetfilterError */
   read(family: Family, signal: AbortSignal): Promise<KernelState>;
-  /** A text that changes with what `read` tells, for a fraction of the cost. @throws NetfilterError */
+  /** A short text that changes with what `read` tells, for a fraction of the cost. @throws NetfilterError */
   outline(family: Family, members: MemberView, signal: AbortSignal): Promise<string>;
   /** Like `read`, without sets and without making the kernel load what it does not use. @throws NetfilterError */
   leftovers(family: Family, signal: AbortSignal): Promise<Pick<KernelState, "chains" | "hooks">>;

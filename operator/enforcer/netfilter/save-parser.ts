@@ -54,6 +54,30 @@ export function parseReached(saved: string): ReadonlyMap<string, number> {
   return new Map(ours.map(([, packets, chain = ""]) => [chain, Number(packets)]));
 }
 
+/**
+ * What changes only with chains and rules in the output of `iptables-save -t filter`: all but the time and the policies
+ * with the number of their packets. Of the bytes, since it is asked of each check.
+ */
+export function rulesWithin(saved: Buffer): Buffer {
+  let start = 0;
+  for (;;) {
+    const end = saved.indexOf("\n", start);
+    if (end === -1 || !isHead(saved.subarray(start, end))) break;
+    start = end + 1;
+  }
+  const commit = saved.lastIndexOf("\nCOMMIT\n");
+  return saved.subarray(start, commit === -1 ? saved.length : commit + 1);
+}
+
+/** A comment, the name of the table, or a chain with a policy: those come first. */
+function isHead(line: Buffer): boolean {
+  const [sign] = line;
+  return sign === SIGNS.comment || sign === SIGNS.table || (sign === SIGNS.chain && !line.includes(NO_POLICY));
+}
+
+const SIGNS = { comment: 35, table: 42, chain: 58 };
+const NO_POLICY = " - [";
+
 /** All that `parseRules` looks at, without the time and the number of packets. */
 export function outlineOfRules(saved: string): string {
   return (saved.match(RULES_THAT_COUNT) ?? []).join("\n");

@@ -3,7 +3,7 @@ import type { Family } from "../../../operator/enforcer/layout/family.ts";
 import { foreignMarkBits } from "../../../operator/enforcer/netfilter/mark-bits.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import {
-  hiddenTables, outlineOfRules, outlineOfSets, parseRules, parseSets,
+  hiddenTables, outlineOfRules, outlineOfSets, parseRules, parseSets, rulesWithin,
 } from "../../../operator/enforcer/netfilter/save-parser.ts";
 import { OTHER_FAMILY } from "../../../operator/enforcer/render/set-kind.ts";
 import { runTool } from "../../../operator/enforcer/netfilter/tool.ts";
@@ -71,6 +71,18 @@ describe("what the kernel's tools save", () => {
     const first = "-A FORWARD -j TW-FWD\n";
     const late = RULES.replace(first, "").replace("-A KUBE-FORWARD", `${first}-A KUBE-FORWARD`);
     assert.notEqual(outlineOfRules(late), outline);
+  });
+
+  it("holds chains and rules between what changes by itself", () => {
+    const within = (saved: string) => rulesWithin(Buffer.from(saved)).toString();
+    const rules = RULES.slice(RULES.indexOf(":KUBE-FORWARD"), RULES.indexOf("COMMIT"));
+    assert.equal(within(RULES), rules);
+    assert.equal(within(`${RULES}# Completed on another day\n`), rules);
+    assert.equal(within(RULES.replace("DROP [0:0]", "DROP [7:420]")), rules);
+    // Whatever is not as expected is all looked at.
+    const comment = '-A FORWARD -m comment --comment "\\nCOMMIT - [" -j ACCEPT\n';
+    assert.equal(within(`*filter\n:FORWARD ACCEPT [0:0]\n${comment}COMMIT\n`), comment);
+    for (const odd of ["", "Segmentation fault", "-A FORWARD -j TW-FWD\n"]) assert.equal(within(odd), odd);
   });
 
   it("has an outline of our sets alone, with the number of their members", () => {
