@@ -14,7 +14,7 @@ const QUICK: Suite = {
   name: "unit",
   what: "pure rooms, seconds",
   // The stream's tests wait: what comes after them does not.
-  args: ["--parallel", "--jobs", "2", "test/unit/stream/*.test.ts", "test/unit/{!(stream)/**/,}*.test.ts"],
+  args: ["--parallel", "--jobs", "3", "test/unit/stream/*.test.ts", "test/unit/{!(stream)/**/,}*.test.ts"],
 };
 /** Without a config: mocha would add its files to these. */
 const PLAIN = ["--no-config", "--extension", "ts", "--reporter", "spec", "--forbid-only"];

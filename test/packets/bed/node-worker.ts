@@ -1,4 +1,5 @@
 /** Runs the enforcer's loop inside a node of the bed: one order a line on stdin, one answer a line on stdout. */
+import { createInterface } from "node:readline";
 import type { NodeState } from "../../../operator/api/node-state.ts";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
 import type { Agent } from "../../../operator/enforcer/agent.ts";
@@ -6,7 +7,6 @@ import { SYSTEM_CLOCK } from "../../../operator/enforcer/clock.ts";
 import { type NodeReport, segmentNodeStatus } from "../../../operator/enforcer/node-report.ts";
 import { BatchAssembler } from "../../../operator/stream/batch.ts";
 import { parseMessage } from "../../../operator/stream/codec.ts";
-import { obeyOrders } from "../../lab/line-orders.ts";
 import { Doom, type Step } from "./mortal-netfilter.ts";
 import { type FirewallOptions, productAgent } from "./product-agent.ts";
 
@@ -91,5 +91,13 @@ class NodeWorker {
 
 if (import.meta.main) {
   const worker = new NodeWorker();
-  await obeyOrders((order: NodeOrder) => worker.obey(order));
+  // None waits for the one before it: a change that takes long is one of which somebody asks how it stands.
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { id, ...order } = JSON.parse(line) as NodeOrder & { readonly id: number };
+    void worker.obey(order).then(
+      (outcome) => ({ id, outcome: outcome ?? true }),
+      (error: unknown) => ({ id, failure: error instanceof Error ? error.message : String(error) }),
+    ).then((answer) => process.stdout.write(`${JSON.stringify(answer)}\n`));
+  }
+  process.exit(0);
 }

@@ -19,11 +19,13 @@ export interface FirewallOptions {
   readonly path?: string;
   /** What users set, beside what comes with each cluster. */
   readonly settings?: Partial<EnforcerSettings>;
+  /** Work that takes longer is said to do so; absent = as it is for users. Milliseconds. */
+  readonly stalledAfterMs?: number;
 }
 
 /** The enforcer's loop and firewall as the enforcer puts them together, without its stream and its SegmentNode. */
 export function productAgent(
-  { lacks = [] }: FirewallOptions, doom: Doom, report: (report: NodeReport) => void, log: LineLogger,
+  { lacks = [], stalledAfterMs }: FirewallOptions, doom: Doom, report: (report: NodeReport) => void, log: LineLogger,
 ): Agent {
   const firewall = new NodeFirewall({
     netfilter: (backend) => new MortalNetfilter(backend, lacks, doom),
@@ -31,5 +33,7 @@ export function productAgent(
     host: new LinuxHost(),
     monotonic: SYSTEM_CLOCK.monotonic,
   });
-  return new Agent({ firewall, report, log, clock: SYSTEM_CLOCK, random: Math.random });
+  return new Agent({
+    firewall, report, log, clock: SYSTEM_CLOCK, random: Math.random, ...(stalledAfterMs !== undefined && { stalledAfterMs }),
+  });
 }

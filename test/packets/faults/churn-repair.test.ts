@@ -13,7 +13,7 @@ const { driftCheckMs } = DEFAULT_ENFORCER_SETTINGS;
  * A hundred states a second, each with one peer more: none of them is a reason to touch what the damage is in, and none
  * has the enforcer look at the kernel.
  */
-const CHURN = { do: "churn", set: "webs", perSecond: 100, seconds: 12, grow: true } as const;
+const CHURN = { do: "churn", set: "webs", perSecond: 100, seconds: 8, grow: true } as const;
 const WHILE_MS = 1_500;
 /** After so long every probe has its verdict. */
 const VERDICT_MS = 1_000;
@@ -41,7 +41,7 @@ describe("damage on a node whose state changes all the time", function () {
 
   async function play(harm: () => Promise<unknown>): Promise<void> {
     let [harmed, seen, repaired] = [0, 0, 0];
-    const report = await scene.underProbes(async (vigil, hold) => {
+    const report = await scene.underProbes(async (vigil) => {
       const churned = scene.order(CHURN);
       await sleep(WHILE_MS);
       await scene.assertCut(async () => {
@@ -53,7 +53,6 @@ describe("damage on a node whose state changes all the time", function () {
         repaired = vigil.mark("put right");
       });
       await churned;
-      assert.ok((await hold.release()).open);
     });
     tell(report.summary, `put right ${Math.round(repaired - seen)} ms after the enforcer could look`);
     report.assertAll([...KEPT, ...CHANGING], "open");

@@ -6,7 +6,7 @@ import type { Churned } from "./stream-operator.ts";
 import { ALLOWED, CHANGING, DENIED, KEPT, NEVER, StreamScene } from "./stream-scene.ts";
 
 const SOON = { timeoutMs: 30_000, everyMs: 50 };
-const CHURN = { do: "churn", set: "webs", perSecond: 1_000, seconds: 10 } as const;
+const CHURN = { do: "churn", set: "webs", perSecond: 1_000, seconds: 6 } as const;
 
 describe("large sets", function () {
   this.timeout(180_000);
@@ -21,13 +21,12 @@ describe("large sets", function () {
     await scene.enforce(ALLOWED, { set: "webs", members: 10_000 });
     let churned: Churned = { changes: 0, last: "", milliseconds: 0 };
     let behindMs = 0;
-    const report = await scene.underProbes(async (vigil, hold) => {
+    const report = await scene.underProbes(async (vigil) => {
       churned = await scene.order<Churned>(CHURN);
       const over = vigil.mark("the last change");
       const arrived = async () => (await saved()).includes(` ${churned.last}\n`) || undefined;
       await waitFor("the last member in the kernel", arrived, SOON);
       behindMs = vigil.mark("the kernel has it") - over;
-      assert.ok((await hold.release()).open, "a long connection goes on");
     });
     report.assertAll([...KEPT, ...CHANGING], "open");
     report.assertAll(NEVER, "dropped");
@@ -42,14 +41,13 @@ describe("large sets", function () {
   it("200,000 members work like any other number", async () => {
     await scene.enforce(DENIED);
     let [took, confirmed] = [0, 0];
-    const report = await scene.underProbes(async (vigil, hold) => {
+    const report = await scene.underProbes(async (vigil) => {
       await sleep(500);
       const began = vigil.mark("200,000 members");
       await scene.enforce(ALLOWED, { set: "webs", members: 200_000 });
       confirmed = vigil.mark("confirmed");
       took = confirmed - began;
       await sleep(500);
-      assert.ok((await hold.release()).open);
     });
     report.assertAll(KEPT, "open");
     report.assertAll(NEVER, "dropped");

@@ -5,7 +5,7 @@ import { tell } from "./scene.ts";
 import { ALLOWED, CHANGING, DENIED, KEPT, NEVER, StreamScene } from "./stream-scene.ts";
 import { endTool, Toolbox } from "./toolbox.ts";
 
-const DRIFT_MS = 500;
+const DRIFT_MS = 200;
 /** A check, what it writes, and the status; a busy machine may be so much later. */
 const SAID_MS = DRIFT_MS + 5_000;
 /** The enforcer waits for up to five seconds before it tries again. */
@@ -37,7 +37,7 @@ describe("what a node confirms while its tools are broken", function () {
   it("nothing, when somebody flushes the rules and they cannot be put back; and all of it once they are", async () => {
     const { node } = scene;
     let [harmed, said, mended, repaired] = [0, 0, 0, 0];
-    const report = await scene.underProbes(async (vigil, hold) => {
+    const report = await scene.underProbes(async (vigil) => {
       await sleep(VERDICT_MS + WHILE_MS);
       await breakRestore();
       harmed = vigil.mark("flushed, and nobody can put it back");
@@ -52,7 +52,6 @@ describe("what a node confirms while its tools are broken", function () {
       await scene.untilStatus("all of it is confirmed", confirmsAll);
       repaired = vigil.mark("put right");
       await sleep(WHILE_MS);
-      assert.ok((await hold.release()).open);
     });
     const [late, again] = [said - harmed, repaired - mended].map(Math.round);
     tell(report.summary, `said after ${late} ms, confirmed ${again} ms after the tool was back`);
@@ -65,7 +64,7 @@ describe("what a node confirms while its tools are broken", function () {
 
   it("what is in force, as long as only something newer cannot be brought about", async () => {
     let mended = 0;
-    const report = await scene.underProbes(async (vigil, hold) => {
+    const report = await scene.underProbes(async (vigil) => {
       await sleep(WHILE_MS);
       await breakRestore();
       vigil.mark("the tool is broken");
@@ -81,7 +80,6 @@ describe("what a node confirms while its tools are broken", function () {
       mended = vigil.mark("the tool is back");
       await toolbox.mend(RESTORE);
       await scene.untilStatus("the newest", (status) => confirmsAll(status) && status.policies[0]?.revision === "r2");
-      assert.ok((await hold.release()).open);
     });
     tell(report.summary);
     report.assertAll(KEPT, "open");

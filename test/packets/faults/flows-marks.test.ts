@@ -11,8 +11,10 @@ const NARROW_MASK = 0xff00;
 const GENERATIONS = 254;
 /** More than one round. */
 const BUMPS = GENERATIONS + 10;
-/** Probes leave entries behind for 10 s: values must not come round while those of the last round are still held. */
-const PAUSE_MS = 50;
+/** Probes leave entries behind: values must not come round while those of the last round are still held. */
+const HELD_S = 3;
+/** From one bump to the next at least, so that a round takes twice as long. */
+const BUMP_MS = 2_000 * HELD_S / GENERATIONS;
 const FOREIGN = { value: 0x5, mask: 0xf };
 
 const [KEPT, CUT, NEVER] = [both("shop/d", "shop/a"), both("shop/b", "shop/a"), [tcp("other/e", "shop/a")]];
@@ -28,6 +30,9 @@ describe("the connection mark", function () {
 
   it("generations come round while a connection sleeps: it does not wake up allowed", async () => {
     const { bed } = scene;
+    for (const timeout of ["udp_timeout", "udp_timeout_stream"]) {
+      await onLeft("sysctl", "-qw", `net.netfilter.nf_conntrack_${timeout}=${HELD_S}`);
+    }
     await bed.install({ backend: "nft", settings: { connmarkMask: NARROW_MASK } });
     await bed.apply(clusterOf({ policies: { "shop/p": WEBS } }));
     const [sleeping, staying] = [await openFlows(bed, "b", "a"), await openFlows(bed, "d", "a")];
@@ -42,8 +47,9 @@ describe("the connection mark", function () {
       cut = vigil.mark("cut");
       let last = 0;
       for (let bump = 1; bump <= BUMPS; bump += 1) {
+        const paced = sleep(BUMP_MS);
         await bed.apply(clusterOf(unrelated(bump % 2 === 0 ? "b" : "d")));
-        await sleep(PAUSE_MS);
+        await paced;
         const now = await generation();
         if (now < last) rounds += 1;
         seen.add((last = now));

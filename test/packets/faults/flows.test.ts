@@ -8,7 +8,7 @@ import { leaversMs, patienceMs } from "../bed/node-link.ts";
 import type { Flow } from "../bed/prober.ts";
 import { FULL } from "../../depth.ts";
 import { clusterOf, onlyFor, openFlows, successor, underProbes, WEBS, withPod } from "./flows-cluster.ts";
-import { both, Scene, tcp, tell } from "./scene.ts";
+import { both, EDGE_MS, Scene, tcp, tell } from "./scene.ts";
 
 interface Fault {
   readonly name: string;
@@ -49,8 +49,7 @@ const FAULTS: readonly Fault[] = [
 /** A web that nobody asks for anything. */
 const GHOST = { node: "right", labels: { tier: "web" }, addresses: () => ["10.101.2.77"] } as const;
 const NEVER = [tcp("other/e", "shop/a")];
-/** A probe that is under way when something narrows may still wait for its answer. */
-const UNDER_WAY_MS = 1_000;
+const WATCHED_MS = 300;
 /** TCP puts an acknowledgement off for so long at most. */
 const ACKNOWLEDGED_MS = 250;
 
@@ -77,16 +76,17 @@ describe("live connections when something narrows", function () {
         const staying = await openFlows(bed, keeper, "a");
         let [begun, applied, cut, pushes] = [0, 0, 0, 0];
         const report = await underProbes(scene, [...loses, ...keeps, ...NEVER], async (vigil) => {
-          await sleep(UNDER_WAY_MS + 200);
+          await sleep(EDGE_MS + WATCHED_MS);
           begun = vigil.mark(name);
           for (const change of changes) await bed.apply(change(before));
           applied = vigil.mark("applied");
           cut = await untilCut(speaking, atOnce ? 0 : leaversMs + patienceMs);
-          assert.deepEqual(await bed.prober.push(speaking), speaking.map(() => false), "the server falls silent too");
+          const pushed = bed.prober.push(speaking);
           pushes = (await bed.prober.push(silent)).filter(Boolean).length;
           await sleep(ACKNOWLEDGED_MS);
           const again = await bed.prober.push(silent);
           assert.deepEqual([again[0], again[2]], [false, false], "a TCP client's acknowledgement was its word");
+          assert.deepEqual(await pushed, speaking.map(() => false), "the server falls silent too");
           assert.deepEqual(await bed.prober.echo(silent), silent.map(() => false));
           assert.deepEqual(await bed.prober.push(silent), silent.map(() => false));
           assert.deepEqual(await bed.prober.echo(staying, patienceMs), staying.map(() => true));
@@ -95,7 +95,7 @@ describe("live connections when something narrows", function () {
         await bed.prober.close([...speaking, ...silent, ...staying]);
         report.assertAll(keeps, "open");
         report.assertAll(NEVER, "dropped");
-        report.assertAll(loses, "open", { to: begun - UNDER_WAY_MS });
+        report.assertAll(loses, "open", { to: begun - EDGE_MS });
         report.assertAll(loses, "dropped", { from: applied });
         tell(
           report.summary, "no new flow passed",

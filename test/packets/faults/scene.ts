@@ -1,12 +1,11 @@
 import type { ClusterDraft } from "../../cases/case.ts";
-import { rawCluster } from "../../cases/raw-cluster.ts";
+import { rawCluster, type RawCluster } from "../../cases/raw-cluster.ts";
 import { buildTraffic } from "../../image/build-traffic.mjs";
 import { Prober } from "../../lab/prober.ts";
 import type { Family } from "../../../operator/enforcer/layout/family.ts";
 import type { Backend } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { ADDRESSES, HOSTS, type HostName, planOf } from "../bed/address-plan.ts";
 import { Bed } from "../bed/bed.ts";
-import type { RawCluster } from "../bed/cluster-feed.ts";
 import { withoutCounts } from "../enforced-node.ts";
 import type { Pair, Place } from "../vigil.ts";
 

@@ -46,7 +46,8 @@ describe("what others and earlier ones left, at the start of an enforcer", funct
 
   for (const backend of ["nft", "legacy"] as const) {
     it(`chains and sets of another version: replaced without a wrong packet, then gone (${backend})`, async () => {
-      await scene.bed.install({ backend });
+      const options = { backend, settings: { driftCheckMs: 500 } } as const;
+      await scene.bed.install(options);
       await scene.bed.apply(scene.cluster(WEBS));
       await waitFor("our names alone", async () => (await isSwept(backend)) ? true : undefined, SOON);
       const fresh = await names(backend);
@@ -60,7 +61,7 @@ describe("what others and earlier ones left, at the start of an enforcer", funct
       await scene.onNode(`iptables-${backend}`, "-A", "TW-POD-a", "-j", "DROP");
       await marked.assertAlive(DENIED);
       const watch = await begin();
-      await scene.bed.revive("left", { backend });
+      await scene.bed.revive("left", options);
       const held = watch.mark("in force");
       await waitFor("the old names being gone", async () => {
         return (await names(backend)) === fresh ? true : undefined;

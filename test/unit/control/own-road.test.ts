@@ -48,32 +48,3 @@ describe("the operator's own road", () => {
     assert.deepEqual(rules(undefined).flatMap(({ to = [] }) => to), []);
   });
 });
-
-describe("a NetworkPolicy whose pod selector is not understood", () => {
-  const broken = { podSelector: { matchCEL: "x" }, policyTypes: ["Ingress"] };
-
-  it("selects nothing, and is said", () => {
-    const resolver = new Resolver({ enforce: "All" });
-    resolver.setNamespace(namespace("shop"));
-    resolver.setPod(pod("shop/a", "n1", ["10.1.0.1"], {}));
-    resolver.setNetworkPolicy(policy("shop/p", broken));
-    resolver.takeChanges();
-    assert.deepEqual(resolver.nodeState("n1").pods.values().toArray()[0]?.ingress, []);
-    assert.match(resolver.problems()[0]?.message ?? "", /spec\.podSelector\.matchCEL/);
-  });
-
-  it("leaves in force what it was before", () => {
-    const resolver = new Resolver({ enforce: "All" });
-    resolver.setNamespace(namespace("shop"));
-    resolver.setPod(pod("shop/a", "n1", ["10.1.0.1"], {}));
-    resolver.setNetworkPolicy(policy("shop/p", { podSelector: {}, policyTypes: ["Ingress"] }));
-    resolver.setNetworkPolicy(policy("shop/p", broken));
-    resolver.takeChanges();
-    assert.deepEqual(resolver.nodeState("n1").pods.values().toArray()[0]?.ingress, [policyId("shop", "p")]);
-    assert.match(resolver.problems()[0]?.message ?? "", /spec\.podSelector\.matchCEL/);
-    resolver.deleteNetworkPolicy("shop", "p");
-    resolver.takeChanges();
-    assert.deepEqual(resolver.nodeState("n1").pods.values().toArray()[0]?.ingress, []);
-    assert.deepEqual(resolver.problems(), []);
-  });
-});

@@ -80,16 +80,16 @@ describe("an Agent's checks", () => {
   }
 
   it("come every period, counted from start to start, also while the state changes twenty times a second", async () => {
-    const time = clock();
+    const [time, periodMs, states] = [clock(), 500, 48];
     const kernel = new WatchedNetfilter(time);
     await using stage = new Stage(kernel, { clock: time, sweepAfterMs: 200 });
-    for (let index = 0; index < 400; index += 1) {
+    stage.agent.configure({ ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: periodMs, podCIDRs: [] });
+    for (let index = 0; index < states; index += 1) {
       stage.agent.receive(busy(index));
       await time.pass(50);
     }
-    assert.deepEqual(kernel.checks.map((at) => Math.round(at / PERIOD_MS)), [1, 2, 3, 4, 5].slice(0, kernel.checks.length));
-    assert.ok(kernel.checks.length >= 4, `${kernel.checks.length} checks in 20 s`);
-    assert.ok(gaps(kernel.checks).every((gap) => gap >= PERIOD_MS && gap <= PERIOD_MS + 50), `${kernel.checks.join()}`);
+    assert.deepEqual(kernel.checks.map((at) => Math.round(at / periodMs)), [1, 2, 3, 4]);
+    assert.ok(gaps(kernel.checks).every((gap) => gap >= periodMs && gap <= periodMs + 50), `${kernel.checks.join()}`);
   });
 
   it("put damage right meanwhile, within a period", async () => {
@@ -97,23 +97,23 @@ describe("an Agent's checks", () => {
     const kernel = new WatchedNetfilter(time);
     await using stage = new Stage(kernel, { clock: time, sweepAfterMs: 200 });
     let [harmed, repaired] = [Infinity, Infinity];
-    for (let index = 0; index < 300 && repaired === Infinity; index += 1) {
+    for (let index = 0; index < 150 && repaired === Infinity; index += 1) {
       stage.agent.receive(growing(index));
       await time.pass(50);
-      if (index === 100) {
+      if (index === 20) {
         await kernel.harm();
         harmed = time.monotonic();
       }
-      if (index > 100 && (await kernel.isHooked())) repaired = time.monotonic();
+      if (index > 20 && (await kernel.isHooked())) repaired = time.monotonic();
     }
     assert.ok(repaired - harmed <= PERIOD_MS + 50, `repaired after ${repaired - harmed} ms`);
   });
 
   /** What a kernel sees to which a state is told as soon as the one before is in force. @returns how many there were */
-  async function withoutPause(driftCheckMs: number, ms: number) {
+  async function withoutPause(driftCheckMs: number, ms: number, writeMs: number) {
     const time = clock();
     const kernel = new WatchedNetfilter(time);
-    kernel.writeMs = 20;
+    kernel.writeMs = writeMs;
     await using stage = new Stage(kernel, { clock: time, sweepAfterMs: 200 });
     stage.agent.configure({ ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs, podCIDRs: [] });
     let states = 0;
@@ -132,16 +132,16 @@ describe("an Agent's checks", () => {
   }
 
   it("come between two states that are there without a pause, and never two of them", async () => {
-    const { checks, states } = await withoutPause(500, 2_400);
+    const { checks, states } = await withoutPause(500, 2_400, 20);
     assert.ok(gaps(checks).every((gap) => gap >= 500 && gap < 600), `checks at ${checks.join()} ms`);
     assert.deepEqual([checks.length, states > 40], [4, true], `${states} states`);
   });
 
   it("are not what it takes to sweep up after states that are there without a pause", async () => {
-    const { checks, sweeps, states } = await withoutPause(60_000, 7_000);
+    const { checks, sweeps, states } = await withoutPause(60_000, 7_000, 40);
     const [first = Infinity] = sweeps;
-    assert.ok(sweeps.length >= 3 && Math.max(first, ...gaps(sweeps)) <= 2_500, `swept at ${sweeps.join()} ms`);
-    assert.ok(states > 120 && checks.length <= 1, `${states} states`);
+    assert.ok(sweeps.length >= 3 && Math.max(first, ...gaps(sweeps)) <= 2_800, `swept at ${sweeps.join()} ms`);
+    assert.ok(states > 48 && checks.length <= 1, `${states} states`);
   });
 
   it("rest for as long as they take", async () => {

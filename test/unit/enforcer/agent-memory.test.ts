@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
-import { SYSTEM_CLOCK } from "../../../operator/enforcer/clock.ts";
 import type { NodeCopy } from "../../../operator/enforcer/disk-copy.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import type { Memory } from "../../../operator/enforcer/node-memory.ts";
@@ -29,7 +28,7 @@ async function kernelWith(state: NodeCopy["state"], kernel = new FakeNetfilter()
   stage.agent.configure(SETTINGS);
   stage.agent.receive(state);
   await stage.report(inForce(state));
-  await pause(100);
+  await stage.pass(100);
   kernel.written.length = 0;
   return kernel;
 }
@@ -37,10 +36,6 @@ async function kernelWith(state: NodeCopy["state"], kernel = new FakeNetfilter()
 /** What was written, but for what tries out the kernel. */
 function changes({ written }: FakeNetfilter): readonly string[] {
   return written.map(([, text]) => text).filter((text) => !text.includes("TW-PROBE"));
-}
-
-async function pause(ms: number): Promise<void> {
-  await SYSTEM_CLOCK.sleep(ms, new AbortController().signal);
 }
 
 async function setsOf(kernel: FakeNetfilter): Promise<readonly (readonly string[])[]> {
@@ -63,7 +58,7 @@ describe("an Agent's memory", () => {
     const memory = new Notes();
     const kernel = new FakeNetfilter();
     await using stage = new Stage(kernel, { memory });
-    await pause(50);
+    await stage.pass(50);
     kernel.failures.push(new NetfilterError("ApplyFailed", "no"));
     const state = guarded(["10.2.0.2"]);
     stage.agent.receive(state);
@@ -92,7 +87,7 @@ describe("an Agent's memory", () => {
     await (async () => {
       await using before = new Stage(kernel);
       assert.ok(!before.agent.ready);
-      await pause(50);
+      await before.pass(50);
     })();
     const copy = copyOf(guarded(["10.2.0.1"]));
     await using stage = new Stage(kernel, { copy });
@@ -107,14 +102,14 @@ describe("an Agent's memory", () => {
     const report = await stage.report(inForce(state));
     assert.deepEqual([report.standing, report.wrote, changes(kernel)], ["EnforcingDiskCopy", false, []]);
     await kernel.restoreRules("ipv4", "*filter\n-F FORWARD\nCOMMIT\n");
-    await pause(150);
+    await stage.pass(150);
     assert.equal((await kernel.read("ipv4")).hooks.get("FORWARD")?.first, true);
   });
 
   it("does not take a kernel back in time that holds something newer", async () => {
     const kernel = await kernelWith(guarded(["10.2.0.9"]));
     await using stage = new Stage(kernel, { copy: copyOf(guarded(["10.2.0.1"])) });
-    await pause(100);
+    await stage.pass(100);
     assert.deepEqual([changes(kernel), stage.reports], [[], []]);
     assert.deepEqual(await setsOf(kernel), [["10.2.0.9"]]);
   });
@@ -123,7 +118,7 @@ describe("an Agent's memory", () => {
     const other = await kernelWith(guarded(["10.2.0.9"]));
     const kernel = new FakeNetfilter();
     await using stage = new Stage(kernel, { other, copy: copyOf(guarded(["10.2.0.1"])) });
-    await pause(100);
+    await stage.pass(100);
     assert.deepEqual([stage.reports, await setsOf(kernel), changes(other)], [[], [], []]);
   });
 
@@ -168,7 +163,7 @@ describe("an Agent that is told to leave", () => {
     assert.deepEqual([left, wrote, rules, sets, failure], [undefined, true, { ipv4: 0, ipv6: 0 }, 0, undefined]);
     assert.deepEqual([stage.agent.ready, memory.forgotten], [false, 1]);
     const writes = kernel.written.length;
-    await pause(100);
+    await stage.pass(100);
     assert.equal(kernel.written.length, writes);
     for (const each of [kernel, other]) {
       for (const family of ["ipv4", "ipv6"] as const) {
@@ -191,7 +186,7 @@ describe("an Agent that is told to leave", () => {
   it("takes the jumps away before the chains, and the chains before the sets", async () => {
     const kernel = await kernelWith(guarded(["10.2.0.1"]));
     await using stage = new Stage(kernel);
-    await pause(50);
+    await stage.pass(50);
     kernel.written.length = 0;
     stage.agent.retire();
     await stage.report(({ standing }) => standing === "Retired");
@@ -207,7 +202,7 @@ describe("an Agent that is told to leave", () => {
     const state = guarded(["10.2.0.1"]);
     stage.agent.receive(state);
     await stage.report(inForce(state));
-    await pause(50);
+    await stage.pass(50);
     kernel.failures.push(new NetfilterError("ApplyFailed", "the lock is held"));
     stage.agent.retire();
     const failed = await stage.report(({ failure }) => failure?.message === "the lock is held");
@@ -218,7 +213,7 @@ describe("an Agent that is told to leave", () => {
   it("waits for sets that are let go a little later", async () => {
     const kernel = await kernelWith(guarded(["10.2.0.1"]));
     await using stage = new Stage(kernel);
-    await pause(50);
+    await stage.pass(50);
     kernel.failures.push(undefined, undefined, undefined, undefined, new NetfilterError("ApplyFailed", "in use"));
     stage.agent.retire();
     const report = await stage.report(({ standing }) => standing === "Retired");

@@ -1,7 +1,5 @@
 import type { GenerationMark, NodeState } from "../../../operator/api/node-state.ts";
 import { Agent } from "../../../operator/enforcer/agent.ts";
-import type { Clock } from "../../../operator/enforcer/clock.ts";
-import { SYSTEM_CLOCK } from "../../../operator/enforcer/clock.ts";
 import type { NodeCopy } from "../../../operator/enforcer/disk-copy.ts";
 import { UNKNOWN_HOST } from "../../../operator/enforcer/host.ts";
 import type { LineLogger } from "../../../operator/enforcer/line-logger.ts";
@@ -11,6 +9,7 @@ import type { NodeReport } from "../../../operator/enforcer/node-report.ts";
 import type { StateDraft } from "../../packets/enforcer-state.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
+import { VirtualClock } from "./virtual-clock.ts";
 
 export const SILENT: LineLogger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 const MARK: GenerationMark = { generation: 3, revision: "r3" };
@@ -32,24 +31,22 @@ interface StageOptions {
   /** The other backend. */
   readonly other?: FakeNetfilter;
   readonly stalledAfterMs?: number;
-  readonly clock?: Clock;
+  /** Absent = one of its own. */
+  readonly clock?: VirtualClock;
   readonly sweepAfterMs?: number;
 }
 
-/** Nobody waits for more than a moment. */
-const HASTY: Clock = {
-  ...SYSTEM_CLOCK, sleep: (ms, signal) => SYSTEM_CLOCK.sleep(ms === Infinity ? 60_000 : Math.min(ms, 20), signal),
-};
-
-/** An agent at work on a kernel in memory. */
+/** An agent at work on a kernel in memory, in a time that passes only when it is let. */
 export class Stage implements AsyncDisposable {
   readonly reports: NodeReport[] = [];
   readonly agent: Agent;
+  readonly #clock: VirtualClock;
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
 
   constructor(kernel: FakeNetfilter, options: StageOptions = {}) {
-    const { copy, memory, other = new FakeNetfilter(), stalledAfterMs = Infinity, clock = HASTY, sweepAfterMs = 0 } = options;
+    const { copy, memory, other = new FakeNetfilter(), stalledAfterMs = Infinity, clock = new VirtualClock(), sweepAfterMs = 0 } = options;
+    this.#clock = clock;
     this.agent = new Agent({
       firewall: new NodeFirewall({
         netfilter: (backend) => (backend === "nft" ? kernel : other),
@@ -69,12 +66,17 @@ export class Stage implements AsyncDisposable {
     this.#done = this.agent.run(this.#stop.signal);
   }
 
-  /** The newest report that `wanted` accepts. */
+  /** Lets so many milliseconds pass. */
+  async pass(ms: number): Promise<void> {
+    await this.#clock.pass(ms);
+  }
+
+  /** Lets time pass until `wanted` accepts a report. @returns the newest such */
   async report(wanted: (report: NodeReport) => boolean): Promise<NodeReport> {
-    for (let waited = 0; waited < 200; waited += 1) {
+    for (let waited = 0; waited < 1_000; waited += 1) {
       const found = this.reports.findLast(wanted);
       if (found !== undefined) return found;
-      await SYSTEM_CLOCK.sleep(5, this.#stop.signal);
+      await this.pass(5);
     }
     throw new Error(`no such report among ${this.reports.length}`);
   }

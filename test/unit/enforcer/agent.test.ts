@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
-import type { Clock } from "../../../operator/enforcer/clock.ts";
-import { SYSTEM_CLOCK } from "../../../operator/enforcer/clock.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { guarded, inForce, Stage } from "./agent-stage.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
@@ -15,7 +13,7 @@ describe("Agent", () => {
   it("installs the skeleton and nothing else before the first state", async () => {
     const kernel = new FakeNetfilter();
     await using stage = new Stage(kernel);
-    await SYSTEM_CLOCK.sleep(50, new AbortController().signal);
+    await stage.pass(50);
     const { chains, hooks } = await kernel.read("ipv4");
     assert.deepEqual([...chains.keys()].toSorted(), ["TW-DROP", "TW-E", "TW-EST", "TW-FWD", "TW-I", "TW-STATE"]);
     assert.deepEqual(hooks.get("FORWARD"), { lines: JUMPS, first: true });
@@ -74,9 +72,7 @@ describe("Agent", () => {
 
   it("tries a new state at once, however long it was to wait after a failure", async () => {
     const kernel = new FakeNetfilter();
-    // Whoever waits is only woken.
-    const clock: Clock = { ...SYSTEM_CLOCK, sleep: (_ms, signal) => SYSTEM_CLOCK.sleep(60_000, signal) };
-    await using stage = new Stage(kernel, { clock });
+    await using stage = new Stage(kernel);
     const before = guarded(["10.2.0.1"]);
     stage.agent.receive(before);
     await stage.report(inForce(before));
@@ -85,7 +81,8 @@ describe("Agent", () => {
     await stage.report(({ failure }) => failure !== undefined);
     const state = guarded(["10.2.0.2"]);
     stage.agent.receive(state);
-    await stage.report(inForce(state));
+    await stage.pass(0);
+    assert.deepEqual(stage.reports.findLast(inForce(state))?.state, state);
   });
 
   it("says that a tool is missing before any state has come, and confirms nothing", async () => {
@@ -108,7 +105,7 @@ describe("Agent", () => {
     await stage.report(inForce(state));
     await kernel.restoreRules("ipv4", "*filter\n-F FORWARD\n-F TW-I\nCOMMIT\n");
     const writes = kernel.written.length;
-    await SYSTEM_CLOCK.sleep(150, new AbortController().signal);
+    await stage.pass(150);
     const { hooks, chains } = await kernel.read("ipv4");
     assert.deepEqual([hooks.get("FORWARD")?.first, chains.get("TW-I")?.length], [true, 1]);
     assert.equal(kernel.written.length, writes + 2, "the repair and its name, then nothing more to write");

@@ -117,7 +117,8 @@ describe("stream connection", () => {
     const { seen } = follow(port);
     await until("the snapshot", () => seen.batches.length === 1);
     assert.deepEqual(seen.batches[0]?.state, operator.state);
-    await sleep(500);
+    // Longer than it bears silence.
+    await sleep(400);
     hub.publish(new Map([["node-a", peersDelta({ add: ["10.0.0.2"] })]]), { pods: "6" });
     await until("the change", () => seen.batches.length === 2);
     assert.deepEqual(seen.batches[1]?.state.peers, stateOf(setOf("10.0.0.1", "10.0.0.2")).peers);
@@ -126,7 +127,9 @@ describe("stream connection", () => {
 
   it("brings a policy that is as long as a policy may be, and more", async () => {
     const { seen: operator, port } = await serve();
-    const blocks = Array.from({ length: 60_000 }, (_, index) => ({ cidr: `20.${index >> 8}.${index & 255}.0/24` }));
+    const blocks = Array.from({ length: 25_000 }, (_, index) => (
+      { cidr: `2001:db8:aaaa:bbbb:cccc:dddd:eeee:${(index + 0x1000).toString(16)}/128` }
+    ));
     const long: ResolvedPolicy = { id: WEB, ingress: [{ peers: { sets: [], blocks }, ports: "any", endpoints: [] }], egress: [] };
     operator.state = { ...operator.state, policies: new Map([[WEB, long]]) };
     const { seen } = follow(port);
@@ -231,7 +234,7 @@ describe("stream connection", () => {
       onBatch: async () => {
         applying += 1;
         most = Math.max(most, applying);
-        await sleep(400);
+        await sleep(350);
         applying -= 1;
         applied += 1;
       },

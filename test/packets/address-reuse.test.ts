@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { only } from "../../cases/policies.ts";
-import { PLAN } from "../bed/address-plan.ts";
-import { clusterOf, openFlows, successor, withPod } from "./flows-cluster.ts";
-import { Scene, tell } from "./scene.ts";
+import { only } from "../cases/policies.ts";
+import { PLAN } from "./bed/address-plan.ts";
+import { clusterOf, openFlows, successor, withPod } from "./faults/flows-cluster.ts";
+import { Scene, tell } from "./faults/scene.ts";
 
 /** `b` may talk to the db pods of its namespace, of which `a` is one; nobody to those that are alone. */
 const DBS = {

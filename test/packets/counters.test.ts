@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { EnforcedNode } from "../enforced-node.ts";
-import { pods } from "../enforcer-cases.ts";
-import type { StateDraft } from "../enforcer-state.ts";
-import { tell } from "./scene.ts";
+import { EnforcedNode } from "./enforced-node.ts";
+import { pods } from "./enforcer-cases.ts";
+import type { StateDraft } from "./enforcer-state.ts";
+import { tell } from "./faults/scene.ts";
 
 const DROPPED = "tierwall_dropped_packets_total";
 const ALONE = { ingress: ["alone"] };
