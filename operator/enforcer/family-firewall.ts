@@ -12,12 +12,10 @@ import { Leavers } from "./leavers.ts";
 import type { MemberView, Netfilter } from "./netfilter/netfilter.ts";
 import { EMPTY_STATE, Owners, withoutMembers } from "./node-state.ts";
 import { PacketTotals } from "./packet-counts.ts";
-import { chainsOf } from "./render/chain-lines.ts";
+import { asHeld } from "./render/as-held.ts";
 import type { KernelState } from "./render/kernel-state.ts";
-import { inKernelOrder } from "./render/leaf-order.ts";
 import type { Marks } from "./render/marks.ts";
 import { inForce, kernelMarks, narrowsChains, plan, setSteps, skeletonText } from "./render/plan.ts";
-import { withVersions } from "./render/set-versions.ts";
 import { StateNames, UNNAMED } from "./render/state-name.ts";
 import { cutTracked } from "./tracked-cut.ts";
 
@@ -173,8 +171,10 @@ export class FamilyFirewall {
     const next = narrower ? { ...(await this.#next(marks, signal)), ...this.#name(UNNAMED) } : marks;
     // The kernel must not name a state that it may look like half-way: see `#nameState`.
     const from = this.#unnamed === undefined ? marks : { ...marks, ...this.#name(UNNAMED) };
+    // Leavers that are not cut yet may leave it as it was before they came.
+    const to = narrower ? next : from;
     const apart = this.#netfilter.backend === "nft";
-    const taken = narrower || steps === undefined ? plan(current, ruleset, from, next, sets, apart) : steps;
+    const taken = narrower || postponed || steps === undefined ? plan(current, ruleset, from, to, sets, apart) : steps;
     if (!inForce(taken)) this.#checked.forget();
     await this.#kernel.run(taken, signal);
     if (narrower && next.mask === 0) {
@@ -183,7 +183,7 @@ export class FamilyFirewall {
     if (narrower) this.#leavers.cut(monotonic());
     if (postponed) this.#leavers.postponed(leaversMs);
     this.#due = false;
-    this.#marks = next;
+    this.#marks = postponed ? to : next;
     this.#state = state;
     // Nobody waits for it: states come in bursts, and the next one then finds it done.
     this.#generations?.refill(signal);
@@ -302,11 +302,6 @@ interface Change {
   readonly marks: Marks;
   /** Nobody knew what the kernel holds: what is found to differ may have let anyone in. */
   readonly repair: boolean;
-}
-
-/** The ruleset in the order and with the names that the kernel has, or is to have. */
-function asHeld(current: KernelState, meant: Ruleset, marks: Marks): Ruleset {
-  return withVersions(current, inKernelOrder(current, meant, marks), (each) => chainsOf(each, marks));
 }
 
 function membersOf({ sets }: KernelState): number {

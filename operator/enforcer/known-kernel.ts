@@ -110,7 +110,9 @@ export class KnownKernel {
   }
 
   async #restoreRules(text: string, signal: AbortSignal): Promise<void> {
-    if (text !== "") await this.#netfilter.restoreRules(this.#family, text, signal);
+    if (text === "") return;
+    await this.#netfilter.restoreRules(this.#family, text, signal);
+    this.#packets.emptied(text);
   }
 
   /** Before the first write: a failure leaves an unknown part in force. */

@@ -227,8 +227,9 @@ export class NodeFirewall {
     if (netfilter === undefined || settings === undefined || field === undefined) return;
     this.#looks += 1;
     if (this.#looks < LOOKS_FOR_MARKS) return;
-    this.#looks = 0;
     if (await isOutdated(field, netfilter, signal)) await this.#prepareOn(netfilter, settings, signal);
+    // Not before: whoever could not look looks again at once.
+    this.#looks = 0;
   }
 
   async #look(state: NodeState): Promise<void> {

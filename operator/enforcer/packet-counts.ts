@@ -11,14 +11,14 @@ export interface PacketCounts {
 /** Chains whose last rule counts packets that somebody is told of. */
 const COUNTING = /^TW-(?:DROP$|AR)/;
 /** The same, where a text for iptables-restore empties or removes one. */
-const EMPTYING = /^(?::|-[FX] )TW-(?:DROP|AR\S*)(?: |$)/m;
+const EMPTYING = /^(?::|-[FX] )(TW-(?:DROP|AR\S*))(?: |$)/gm;
 
 /** A change that empties a counter waits so long at most for somebody to read it. It takes some milliseconds. */
 const COUNTED_MS = 100;
 
 /** Whether the kernel forgets what it has counted when it takes this text. */
 export function losesCounts(rules: string): boolean {
-  return EMPTYING.test(rules);
+  return rules.search(EMPTYING) !== -1;
 }
 
 /**
@@ -27,7 +27,7 @@ export function losesCounts(rules: string): boolean {
  */
 export class PacketTotals {
   readonly #totals = new Map<string, number>();
-  #last: ReadonlyMap<string, number> = new Map();
+  #last = new Map<string, number>();
   #looking: Promise<void> | undefined;
 
   /** By chain. */
@@ -58,6 +58,11 @@ export class PacketTotals {
     await Promise.race([this.look(() => reached(limit)).catch(() => undefined), late]);
   }
 
+  /** The kernel has taken these rules: what they empty counts from nothing. */
+  emptied(rules: string): void {
+    for (const [, chain = ""] of rules.matchAll(EMPTYING)) this.#last.delete(chain);
+  }
+
   #take(chains: ReadonlyMap<string, number>): void {
     for (const [chain, packets] of chains) {
       if (!COUNTING.test(chain)) continue;
@@ -66,7 +71,7 @@ export class PacketTotals {
       const more = packets < before ? packets : packets - before;
       this.#totals.set(chain, (this.#totals.get(chain) ?? 0) + more);
     }
-    this.#last = chains;
+    this.#last = new Map(chains);
   }
 }
 

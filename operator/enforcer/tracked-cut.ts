@@ -1,7 +1,11 @@
+import { blockTest, parseAddress } from "../api/address.ts";
 import type { NodeState } from "../api/node-state.ts";
 import type { Family } from "./layout/family.ts";
+import type { Flow } from "./layout/flow-verdict.ts";
 import { allowsFlow } from "./layout/flow-verdict.ts";
+import { isIsolated } from "./layout/layout.ts";
 import type { LayoutOptions } from "./layout/options.ts";
+import { LINK_LOCAL } from "./layout/wire-guard.ts";
 import type { Netfilter } from "./netfilter/netfilter.ts";
 
 export interface TrackedCut {
@@ -26,10 +30,19 @@ export async function cutTracked(
   // They were another pod's, even where the new one may keep what it has.
   for (const address of moved) await netfilter.forgetAddress(family, address, signal);
   if (options.establishedFlows === "Keep") return;
+  const around = options.bridged && state.pods.values().some(isIsolated);
   const flows = await netfilter.flows(family, signal);
   const denied = flows.filter((flow) => {
     const hooked = !ownAddresses.has(flow.server) || options.nodeTraffic === "Enforce";
-    return hooked && !ownAddresses.has(flow.source) && !allowsFlow(state, flow);
+    if (!hooked || ownAddresses.has(flow.source)) return false;
+    return !allowsFlow(state, flow) || (around && isLinkLocal(flow));
   });
   await netfilter.forget(family, denied, signal);
 }
+
+/** Such connections from pod to pod cross a bridge alone, see `wireGuard`. */
+function isLinkLocal({ source, server }: Flow): boolean {
+  return [source, server].map(parseAddress).some((address) => address !== undefined && inLinkLocal?.(address) === true);
+}
+
+const inLinkLocal = blockTest({ cidr: LINK_LOCAL });

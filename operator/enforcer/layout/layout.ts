@@ -17,7 +17,7 @@ import { RETURN, rule } from "./rule.ts";
 import type { Ruleset } from "./ruleset.ts";
 import { SetShelf } from "./set-shelf.ts";
 import type { SkeletonPlan } from "./skeleton.ts";
-import { hooks, skeleton } from "./skeleton.ts";
+import { DROP_CHAIN, hooks, skeleton } from "./skeleton.ts";
 import { WIRE_CHAIN, wireGuard } from "./wire-guard.ts";
 
 /**
@@ -81,7 +81,7 @@ export class Layout {
     const family = this.#family;
     const options = this.#options;
     const audited = new Set(DIRECTIONS.filter((direction) => leaves.some(({ pod }) => isAudited(pod, direction))));
-    const wire = wireGuard(family, options, isolating);
+    const wire = wireGuard(family, options, isolating || options.closedNets.length > 0, DROP_CHAIN);
     const frame: SkeletonPlan = {
       family,
       memory: memoryOf(options),
@@ -143,7 +143,7 @@ function isSame(a: Ground, b: Ground): boolean {
 
 const DIRECTIONS: readonly Direction[] = ["Egress", "Ingress"];
 
-function isIsolated({ ingress, egress }: LocalPod): boolean {
+export function isIsolated({ ingress, egress }: LocalPod): boolean {
   return ingress.length + egress.length > 0;
 }
 

@@ -48,15 +48,18 @@ function reordered(
 
 const ORDERED = new WeakMap<readonly Rule[], { readonly standing: readonly string[]; readonly ordered: readonly Rule[] }>();
 
-/** How many of the first lines match single addresses and nothing else; 0 if two of them match the same. */
+/**
+ * How many of the first lines match single addresses and nothing else; 0 if a packet may match two of them: the first
+ * one decides then.
+ */
 function leaves(rules: readonly Rule[], family: Family): number {
   const subjects = new Set<string>();
   for (const rule of rules) {
     const subject = SUBJECTS.get(rule) ?? subjectOf(rule, family);
     SUBJECTS.set(rule, subject);
     if (subject === "") break;
-    // The first one decides.
-    if (subjects.has(subject)) return 0;
+    const [first = subject] = subjects;
+    if (subjects.has(subject) || sidesOf(subject) !== sidesOf(first)) return 0;
     subjects.add(subject);
   }
   return subjects.size;
@@ -66,6 +69,11 @@ function leaves(rules: readonly Rule[], family: Family): number {
 function subjectOf({ matches }: Rule, family: Family): string {
   const nets = matches.map((each) => (each.kind === "source" || each.kind === "destination" ? `${each.kind} ${each.net}` : ""));
   return nets.every((net) => net.endsWith(`/${ADDRESS_BITS[family]}`)) ? nets.join() : "";
+}
+
+/** Which sides it looks at: one that looks at more of them may match what another one matches. */
+function sidesOf(subject: string): string {
+  return subject.replaceAll(/ [^,]+/g, "");
 }
 
 const SUBJECTS = new WeakMap<Rule, string>();

@@ -174,6 +174,34 @@ describe("FamilyFirewall", () => {
     });
   });
 
+  it("cuts a peer that came and left since the last sweep, if the enforcer does not live to do it", async () => {
+    const kernel = new FakeNetfilter();
+    const plan = { leaversMs: 1_000, monotonic: () => 10_000 };
+    const firewall = await started(kernel, plan);
+    await firewall.apply(guarded(["10.2.0.1"]), signal);
+    await firewall.sweep(signal);
+    await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
+    const before = await mark(kernel);
+    // The kernel now looks as it did when the state was named, but for the connections of the one that left.
+    assert.equal((await firewall.apply(guarded(["10.2.0.1"]), signal)).leaversDue, 11_000);
+    const next = await started(kernel, plan);
+    await next.apply(guarded(["10.2.0.1"]), signal);
+    assert.notEqual(await mark(kernel), before);
+  });
+
+  it("cuts what crosses a bridge by link-local addresses, where no mark remembers it", async () => {
+    const kernel = new FakeNetfilter();
+    const options = { ...DEFAULT_OPTIONS, bridged: true, lacks: new Set(["connmark"] as const) };
+    const firewall = new FamilyFirewall(kernel, "ipv6", { ...PLAN, mask: 0, options });
+    await firewall.prepare(signal);
+    const pods = { db: { address: "fd00::5" } };
+    await firewall.apply(nodeState({ pods }), signal);
+    const flow = (source: string, server: string): Flow => ({ protocol: "UDP", source, server, serverPort: 53 });
+    kernel.tracked = [flow("fe80::7", "fe80::5"), flow("fd00::7", "fd00::6")];
+    await firewall.apply(nodeState({ pods: { db: { ...pods.db, ingress: ["none"] } }, policies: { none: {} } }), signal);
+    assert.deepEqual(kernel.tracked, [flow("fd00::7", "fd00::6")]);
+  });
+
   describe("without connection marks", () => {
     const WEB = "10.2.0.1";
     const flow = (source: string): Flow => ({

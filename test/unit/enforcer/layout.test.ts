@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { layout } from "../../../operator/enforcer/layout/layout.ts";
+import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
+import { WIRE_CHAIN } from "../../../operator/enforcer/layout/wire-guard.ts";
 import { EMPTY_KERNEL } from "../../../operator/enforcer/render/kernel-state.ts";
 import type { Marks } from "../../../operator/enforcer/render/marks.ts";
 import { plan } from "../../../operator/enforcer/render/plan.ts";
@@ -172,6 +174,15 @@ describe("layout", () => {
     const names = [...new Set(rules.match(/TW-(?:CI|CE|I-|E-)[0-9a-f]{16}/g))];
     const short = (name: string): string => `${name.slice(0, -16)}${names.indexOf(name)}`;
     assert.equal(names.reduce((text, name) => text.replaceAll(name, short(name)), rules), FORK_TEXT);
+  });
+
+  it("closes the wire of a bridge as soon as any pod of it is closed, known or not", () => {
+    const open = nodeState({ pods: { a: { address: "10.1.0.5" } } });
+    for (const family of ["ipv4", "ipv6"] as const) {
+      const on = (closedNets: readonly string[]) => layout(open, family, { ...DEFAULT_OPTIONS, bridged: true, closedNets });
+      assert.equal(on([]).chains.has(WIRE_CHAIN), false);
+      assert.equal(on(["10.1.0.0/24"]).chains.has(WIRE_CHAIN), true);
+    }
   });
 
   it("shares one class among pods with the same policies, also if only the name of the policy differs", () => {

@@ -49,6 +49,17 @@ describe("lines for single addresses", () => {
     assert.deepEqual(inserted, ["10.1.0.6/32", "10.1.0.5/32"]);
   });
 
+  it("stay in their order where a packet may match two of them", () => {
+    const audited = (port: number) => layout(nodeState({
+      pods: { a: { address: "10.1.0.5", audits: [{ policy: "plan", tier: "", ingress: ["plan"] }] } },
+      policies: { plan: { ingress: [{ peers: "any", ports: [{ protocol: "TCP", port }] }] } },
+    }), "ipv4");
+    const { swept } = reach(reach(EMPTY_KERNEL, audited(80)).swept, audited(81));
+    const lines = [...swept.chains].find(([name]) => name.startsWith("TW-AI-"))?.[1] ?? [];
+    assert.match(lines[0] ?? "", /^-s 10\.1\.0\.5\/32 -d 10\.1\.0\.5\/32 -j RETURN$/, "a pod that talks to itself is never audited");
+    assert.equal(lines.length, 2);
+  });
+
   it("are in force in any order", () => {
     const kernel = reach(EMPTY_KERNEL, isolated(three)).swept;
     assert.ok(inForce(reach(rearranged(kernel, (lines) => lines.toReversed()), isolated(three))));

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { NodeState } from "../../../operator/api/node-state.ts";
 import { canonicalAddress } from "../../../operator/api/address.ts";
 import { allowsFlow } from "../../../operator/enforcer/layout/flow-verdict.ts";
-import { layout } from "../../../operator/enforcer/layout/layout.ts";
+import type { Family } from "../../../operator/enforcer/layout/family.ts";
+import { Layout } from "../../../operator/enforcer/layout/layout.ts";
 import type { LayoutOptions } from "../../../operator/enforcer/layout/options.ts";
 import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
+import { asHeld } from "../../../operator/enforcer/render/as-held.ts";
+import type { KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
 import { EMPTY_KERNEL } from "../../../operator/enforcer/render/kernel-state.ts";
 import { plan } from "../../../operator/enforcer/render/plan.ts";
 import type { PolicyDraft, RuleDraft, StateDraft } from "../../packets/enforcer-state.ts";
@@ -93,6 +97,12 @@ function inIPv6<T>(value: T): T {
   return JSON.parse(text) as T;
 }
 
+/** What a kernel holds after one state, or after one and then another. */
+function kernelAfter(states: readonly NodeState[], family: Family, options: LayoutOptions): KernelState {
+  const layouts = new Layout(family, options);
+  return states.reduce((kernel, state) => plan(kernel, asHeld(kernel, layouts.of(state), MARKS), MARKS, MARKS).swept, EMPTY_KERNEL);
+}
+
 const MARKS = { mask: 0xffff0000, generation: 1, state: "s" };
 const NO_SETS: LayoutOptions = { ...DEFAULT_OPTIONS, lacks: new Set(["set"]) };
 const NO_BPF: LayoutOptions = { ...DEFAULT_OPTIONS, lacks: new Set(["bpf"]) };
@@ -116,9 +126,10 @@ describe("the rules' verdict on any packet is what the policies say", function (
       const packets = family === "ipv4" ? PACKETS : inIPv6(PACKETS);
       let [open, closed] = [0, 0];
       fc.assert(
-        fc.property(draft, (each) => {
-          const state = nodeState(family === "ipv4" ? each : inIPv6(each));
-          const kernel = plan(EMPTY_KERNEL, layout(state, family, options), MARKS, MARKS).swept;
+        fc.property(fc.option(draft), draft, (before, each) => {
+          const stateOf = (one: StateDraft) => nodeState(family === "ipv4" ? one : inIPv6(one));
+          const state = stateOf(each);
+          const kernel = kernelAfter([...(before === null ? [] : [stateOf(before)]), state], family, options);
           if (options.lacks.has("set")) assert.equal(kernel.sets.size, 0);
           const [walk, slow] = [new PacketWalk(kernel), new SlowVerdict(state)];
           for (const packet of packets) {
