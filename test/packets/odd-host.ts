@@ -1,6 +1,7 @@
 /** Inside a host of the bed: sends and hears what no plain probe is. One order a line on stdin, one answer on stdout. */
 import dgram from "node:dgram";
 import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { obeyOrders } from "../lab/line-orders.ts";
 
 export type OddOrder =
@@ -11,14 +12,29 @@ export type OddOrder =
   | { readonly do: "listen"; readonly port: number; readonly group?: string }
   /** One datagram of so many bytes, from an address of the host's if it matters which; whether an answer came. */
   | { readonly do: "ask"; readonly to: string; readonly port: number; readonly bytes: number; readonly from?: string }
+  /** The same on a socket that is kept, in place of the one before. */
+  | { readonly do: "hold"; readonly to: string; readonly port: number }
+  /** One more datagram on the kept socket; whether an answer came. */
+  | { readonly do: "say" }
+  /** Every listener says something to whom it last heard from, without being asked. */
+  | { readonly do: "push" }
+  /** Whether something comes on the kept socket by itself, or has come since it was last asked. */
+  | { readonly do: "hear" }
   /** How many datagrams have come since this was last asked. */
   | { readonly do: "heard" }
   /** So many bytes there and back over a new TCP connection; whether all came back. */
   | { readonly do: "transfer"; readonly to: string; readonly port: number; readonly bytes: number };
 
 const ANSWER_MS = 400;
+const EVERY_MS = 10;
 const TRANSFER_MS = 3_000;
 let heard = 0;
+/** To whom each listener heard last. */
+const talkers = new Map<dgram.Socket, dgram.RemoteInfo>();
+/** The kept socket, what came on it, and how much of that was told. */
+let held: dgram.Socket | undefined;
+let came = 0;
+let told = 0;
 
 if (import.meta.main) await obeyOrders(obey);
 
@@ -29,6 +45,16 @@ async function obey(order: OddOrder): Promise<unknown> {
       return await listenTcp(order.port);
     case "ask":
       return await ask(order);
+    case "hold":
+      return await hold(order.to, order.port);
+    case "say":
+      held?.send("x");
+      return await comes();
+    case "push":
+      for (const [socket, { address, port }] of talkers) socket.send("!", port, address);
+      return true;
+    case "hear":
+      return await comes();
     case "heard": {
       const count = heard;
       heard = 0;
@@ -43,6 +69,7 @@ async function listenUdp(type: "udp4" | "udp6", port: number, group: string | un
   const socket = dgram.createSocket({ type, ipv6Only: type === "udp6" });
   socket.on("message", (message, from) => {
     heard += 1;
+    talkers.set(socket, from);
     socket.send(message.subarray(0, 1), from.port, from.address);
   });
   await new Promise<void>((resolve) => socket.bind(port, resolve));
@@ -75,6 +102,22 @@ function ask({ to, port, bytes, from }: Extract<OddOrder, { do: "ask" }>): Promi
       socket.send(Buffer.alloc(bytes, "x"), port, to);
     });
   });
+}
+
+async function hold(to: string, port: number): Promise<boolean> {
+  held?.close();
+  const socket = (held = dgram.createSocket("udp6"));
+  socket.on("error", () => undefined).on("message", () => (came += 1));
+  await new Promise<void>((resolve) => socket.connect(port, to, resolve));
+  socket.send("x");
+  return await comes();
+}
+
+async function comes(): Promise<boolean> {
+  for (let waited = 0; came === told && waited < ANSWER_MS; waited += EVERY_MS) await sleep(EVERY_MS);
+  const some = came > told;
+  told = came;
+  return some;
 }
 
 function transfer(to: string, port: number, bytes: number): Promise<boolean> {

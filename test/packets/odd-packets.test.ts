@@ -197,6 +197,26 @@ for (const backend of ["nft", "legacy"] as const) {
             await apply(GUARDED);
             for (const way of ways) assert.equal(await heardBy("a", way), 0, JSON.stringify(way));
           });
+
+          for (const lacks of [[], ["connmark"]] as const) {
+            it(`what two pods began by such addresses is cut both ways${lacks.length === 0 ? "" : ", also without marks"}`, async () => {
+              await bed.install({ backend, lacks });
+              await apply(OPEN);
+              assert.equal(await tell("c", { do: "hold", to: `${await linkLocalOf("a")}%eth0`, port: PORT }), true);
+              const pushed = async (): Promise<unknown> => {
+                await tell("a", { do: "push" });
+                return await tell("c", { do: "hear" });
+              };
+              assert.equal(await pushed(), true, "the server may push");
+              const tool = `ip6tables-${backend}-save`;
+              await apply(GUARDED);
+              const dropped = async (): Promise<number> => countOf(await inNode("left", tool, "-c"), /-A TW-DROP -j DROP$/);
+              const before = await dropped();
+              assert.equal(await tell("c", { do: "say" }), false);
+              assert.equal(await pushed(), false, "the server falls silent too");
+              assert.ok((await dropped()) > before, "they are counted");
+            });
+          }
         });
       }
 
