@@ -1,12 +1,13 @@
-import { canonicalSelector, compare, type LabelSelector } from "../api/label-selector.ts";
+import { canonicalSelector, compare } from "../api/label-selector.ts";
 import type { Direction, NetworkPolicySpec } from "../api/network-policy.ts";
 import type { QuarantineLabel, SegmentPolicySpec, Tier } from "../api/segment-policy.ts";
 import { dnsRule, draftPorts, draftRule, joined, ofRules, type Drafts } from "./draft-rules.ts";
 import type { Facts } from "./facts.ts";
 import type { Gap, Part, PartIdentity } from "./part.ts";
 import { partName } from "./part-name.ts";
+import { inQuarantine, outsideQuarantine } from "./quarantine.ts";
 import { canonicalRules, distinct, type DraftRule } from "./rules.ts";
-import { outsideQuarantine, SegmentPeers } from "./segment-peers.ts";
+import { SegmentPeers } from "./segment-peers.ts";
 
 const DIRECTIONS: readonly Direction[] = ["Ingress", "Egress"];
 const NOTHING = ofRules();
@@ -32,9 +33,7 @@ export function compile(policy: string, spec: SegmentPolicySpec, facts: Facts): 
 
 function quarantinePart(policy: string, quarantine: QuarantineLabel | undefined): readonly Part[] {
   if (quarantine === undefined) return [];
-  const { key, value } = quarantine;
-  const podSelector: LabelSelector =
-    value === undefined ? { matchExpressions: [{ key, operator: "Exists" }] } : { matchLabels: { [key]: value } };
+  const podSelector = inQuarantine(quarantine);
   // Both directions, whatever `policyTypes` says: quarantine is not a rule of the segment but its emergency brake.
   return [part({ policy, kind: "quarantine", podSelector }, ["Ingress", "Egress"], NOTHING, NOTHING)];
 }

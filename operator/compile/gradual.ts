@@ -1,8 +1,10 @@
 import { canonicalJson } from "../api/canonical-json.ts";
 import { TIER_LABEL } from "../api/meta.ts";
 import type { Direction, NetworkPolicy, NetworkPolicySpec } from "../api/network-policy.ts";
+import type { QuarantineLabel } from "../api/segment-policy.ts";
 import { mayOverlap } from "./overlap.ts";
 import type { Part } from "./part.ts";
+import { outsideQuarantine } from "./quarantine.ts";
 
 export interface Creation {
   readonly action: "create";
@@ -33,12 +35,14 @@ const DIRECTIONS: readonly Direction[] = ["Ingress", "Egress"];
  * @param leftovers of tiers, to be taken away afterwards
  * @param before what selects the policy's pods now, quarantine left out
  * @param controlled the directions that are to be controlled
+ * @param quarantines in force meanwhile: what is wider than it will be leaves their pods out
  */
 export function rounds(
   tiers: readonly Upsert[],
   leftovers: readonly NetworkPolicy[],
   before: readonly NetworkPolicy[],
   controlled: readonly Direction[],
+  quarantines: readonly QuarantineLabel[],
 ): Rounds {
   const stay = tiers.filter((tier) => tier.action === "update").map(({ found }) => found);
   const lost = new Set(DIRECTIONS.filter((direction) => !controlled.includes(direction)));
@@ -47,11 +51,12 @@ export function rounds(
     const others = tier.action === "create" ? tiers : tiers.filter(({ action }) => action === "update");
     const shares = others.some((other) => other !== tier && overlap(other.part.spec, tier.part.spec));
     const spec = shares ? wide(tier, before) : tier.part.spec;
-    return same(spec, tier.part.spec) ? tier : { ...tier, part: { ...tier.part, spec } };
+    if (same(spec, tier.part.spec)) return tier;
+    return { ...tier, part: { ...tier.part, spec: leavingOut(quarantines, spec) } };
   });
   const opened = leftovers
     .filter((policy) => [...stay, ...leftovers].some((other) => other !== policy && overlap(other.spec, policy.spec)))
-    .map((found) => opening(found, "tier", lost));
+    .map((found) => opening(found, "tier", lost, quarantines));
   const changes = (upsert: Upsert) => upsert.action === "create" || !same(upsert.part.spec, upsert.found.spec);
   const creations = first.filter(({ action }) => action === "create");
   const widen = [...creations, ...opened, ...first.filter(({ action }) => action === "update")].filter(changes);
@@ -91,6 +96,14 @@ function open(spec: NetworkPolicySpec, directions: ReadonlySet<Direction>): Netw
   };
 }
 
+/**
+ * A pod that only the old or only the new quarantine selects is for a while selected by parts of the other state too.
+ * As they were or will be, those allow it nothing that is not allowed before or after; wider, they would.
+ */
+function leavingOut(quarantines: readonly QuarantineLabel[], spec: NetworkPolicySpec): NetworkPolicySpec {
+  return { ...spec, podSelector: quarantines.reduce(outsideQuarantine, spec.podSelector) };
+}
+
 function union<T extends object>(a: readonly T[], b: readonly T[]): readonly T[] {
   const rules = [...a, ...b];
   // A rule without conditions includes all others.
@@ -111,10 +124,16 @@ function overlap(a: NetworkPolicySpec, b: NetworkPolicySpec): boolean {
 }
 
 /** What is there, but with everything allowed in directions that are let go of: the first half of letting go. */
-export function opening(found: NetworkPolicy, kind: Part["kind"], lost: ReadonlySet<Direction>): Update {
+export function opening(
+  found: NetworkPolicy,
+  kind: Part["kind"],
+  lost: ReadonlySet<Direction>,
+  quarantines: readonly QuarantineLabel[],
+): Update {
   const { name, labels } = found.metadata;
   const tier = labels[TIER_LABEL];
-  const spec = open(found.spec, lost);
+  const opened = open(found.spec, lost);
+  const spec = same(opened, found.spec) ? found.spec : leavingOut(quarantines, opened);
   const part: Part = { name, kind, ...(tier !== undefined && { tier }), spec, gaps: [], concerns: [] };
   return { action: "update", found, part };
 }

@@ -2,8 +2,10 @@ import { canonicalJson } from "../api/canonical-json.ts";
 import { compare } from "../api/label-selector.ts";
 import { MANAGED_BY_LABEL, PART_LABEL, POLICY_LABEL, TIER_LABEL, type Labels, type ObjectMeta } from "../api/meta.ts";
 import { generatedFrom, type Direction, type NetworkPolicy } from "../api/network-policy.ts";
+import type { QuarantineLabel } from "../api/segment-policy.ts";
 import { opening, rounds, type Update, type Upsert } from "./gradual.ts";
 import { ROLL_OUT, type Part, type PartKind } from "./part.ts";
+import { quarantineOf } from "./quarantine.ts";
 
 /** The SegmentPolicy as the owner of what is generated from it. */
 export interface Owner {
@@ -44,7 +46,11 @@ export function plan(owner: Owner, parts: readonly Part[], observed: readonly Ne
   const ours = observed.filter((policy) => isOurs(policy, owner));
   const leftovers = ours.filter(({ metadata }) => !wanted.has(metadata.name));
   const controlled = parts.find(({ kind }) => kind !== "quarantine")?.spec.policyTypes ?? [];
-  const steps = inOrder(upserts, leftovers, ours, controlled);
+  const quarantines = [
+    ...parts.filter(({ kind, name }) => kind === "quarantine" && !conflicts.includes(name)),
+    ...leftovers.filter((policy) => kindOf(policy) === "quarantine" && cutsOff(policy)),
+  ].flatMap(({ spec }) => quarantineOf(spec.podSelector) ?? []);
+  const steps = inOrder(upserts, leftovers, ours, controlled, quarantines);
   const reown = new Set(ours.filter((policy) => hasOtherController(policy, owner)).map(({ metadata }) => metadata.uid));
   return {
     steps: steps.map((step) =>
@@ -59,6 +65,7 @@ function inOrder(
   leftovers: readonly NetworkPolicy[],
   ours: readonly NetworkPolicy[],
   controlled: readonly Direction[],
+  quarantines: readonly QuarantineLabel[],
 ): readonly Step[] {
   const of = (kind: PartKind) => upserts.filter(({ part }) => part.kind === kind);
   const tiers = of("tier");
@@ -73,13 +80,14 @@ function inOrder(
     ...kept.filter((update) => !atOnce.includes(update)).map(({ found }) => found),
     ...leftovers.filter((policy) => kindOf(policy) === "default" && inTheWay(policy)),
   ]
-    .map((found) => opening(found, "default", lost))
+    .map((found) => opening(found, "default", lost, quarantines))
     .filter(({ part, found }) => canonicalJson(part.spec) !== canonicalJson(found.spec));
   const governing = ours.filter((policy) => kindOf(policy) !== "quarantine");
   const oldTiers = leftovers.filter((policy) => kindOf(policy) === "tier");
-  const { widen, settle } = rounds(tiers, oldTiers, governing, controlled);
+  const { widen, settle } = rounds(tiers, oldTiers, governing, controlled, quarantines);
   return [
-    ...[...atOnce, ...opened, ...of("quarantine"), ...widen].map(stepOf),
+    // Quarantine first: what is opened afterwards leaves its pods to it alone.
+    ...[...of("quarantine"), ...atOnce, ...opened, ...widen].map(stepOf),
     // An object made a moment ago has an uid that only its answer told.
     ...settle.map((upsert): Step => {
       const uid = isUpdate(upsert) ? upsert.found.metadata.uid : undefined;
@@ -153,6 +161,11 @@ function holds(found: NetworkPolicy, part: Part, owner: Owner): boolean {
     Object.entries(labels).every(([key, value]) => found.metadata.labels[key] === value) &&
     canonicalJson(found.spec) === canonicalJson(part.spec)
   );
+}
+
+/** Whether pods that nothing else selects are cut off by it until it is taken away. */
+function cutsOff({ metadata, spec: { policyTypes, ingress, egress } }: NetworkPolicy): boolean {
+  return !metadata.deleting && policyTypes.length === 2 && ingress.length === 0 && egress.length === 0;
 }
 
 /** By its label; an object whose label was edited away counts as `default`: taking that away first only widens. */

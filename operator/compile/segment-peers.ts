@@ -1,7 +1,8 @@
-import { bothSelectors, canonicalSelector, type LabelSelector } from "../api/label-selector.ts";
+import { bothSelectors, type LabelSelector } from "../api/label-selector.ts";
 import { NAMESPACE_NAME_LABEL } from "../api/meta.ts";
 import type { NetworkPolicyPeer } from "../api/network-policy.ts";
-import type { QuarantineLabel, SegmentPolicySpec, Tier } from "../api/segment-policy.ts";
+import type { SegmentPolicySpec, Tier } from "../api/segment-policy.ts";
+import { outsideQuarantine } from "./quarantine.ts";
 
 /** How the tiers of one SegmentPolicy are selected: as the pods of a part, and as the peer of a rule. */
 export class SegmentPeers {
@@ -36,15 +37,4 @@ export class SegmentPeers {
     if (tier === undefined) throw new Error(`tier ${name} is not declared`);
     return tier;
   }
-}
-
-/** NetworkPolicies only add up, so a quarantined pod is cut off only if every other selector leaves it out. */
-export function outsideQuarantine(selector: LabelSelector, quarantine: QuarantineLabel | undefined): LabelSelector {
-  if (quarantine === undefined) return canonicalSelector(selector);
-  const { key, value } = quarantine;
-  return bothSelectors(selector, {
-    matchExpressions: [
-      value === undefined ? { key, operator: "DoesNotExist" } : { key, operator: "NotIn", values: [value] },
-    ],
-  });
 }

@@ -6,6 +6,7 @@ import type { EventRecorder } from "../kube/events.ts";
 import { SEGMENT_POLICIES } from "../kube/resource.ts";
 import type { WorkQueue } from "../kube/work-queue.ts";
 import type { Resolver } from "../resolve/resolver.ts";
+import { BadInputAnnouncer, LOOK_INTERVAL_MS } from "./bad-input-announcer.ts";
 import type { Work } from "./change-router.ts";
 import type { ClusterFacts } from "./cluster-facts.ts";
 import type { ClusterWatch } from "./cluster-watch.ts";
@@ -38,6 +39,7 @@ export interface ControllersOptions extends QueueDeps {
 }
 
 const ENFORCERS_KEY = "daemonset";
+const BAD_INPUT_KEY = "cluster";
 /** Pods come and go in crowds: their counts are looked at once for all of them. */
 const COUNTS_AFTER_MS = 1_000;
 
@@ -50,6 +52,7 @@ export class Controllers implements Work {
   readonly #statuses: WorkQueue;
   readonly #nodes: WorkQueue;
   readonly #enforcers: WorkQueue;
+  readonly #badInput: WorkQueue;
   #open = false;
 
   constructor(options: ControllersOptions) {
@@ -63,12 +66,20 @@ export class Controllers implements Work {
     this.#nodes = controllerQueue("segmentnode", 8, (name) => done(nodes.reconcile(name)), options);
     const again = (requeueAfterMs: number) => ({ requeueAfterMs });
     this.#enforcers = controllerQueue("enforcer", 1, () => enforcers.reconcile().then(again), options);
+    const badInput = this.#badInputAnnouncer();
+    const look = async () => {
+      badInput.look();
+      return again(LOOK_INTERVAL_MS);
+    };
+    this.#badInput = controllerQueue("badinput", 1, look, options);
   }
 
   /** From now on there is work: all caches are complete. */
   open(): void {
     this.#open = true;
     for (const name of this.#options.watch.segmentPolicies.store.keys()) this.#reconciler.prepare(name);
+    // Without it only segments are enforced, and their status says what is wrong in them.
+    if (this.#options.settings.enforce === "All") this.#badInput.add(BAD_INPUT_KEY);
     this.resync();
   }
 
@@ -81,7 +92,8 @@ export class Controllers implements Work {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#policies, this.#statuses, this.#nodes, this.#enforcers].map((queue) => queue.stop()));
+    const queues = [this.#policies, this.#statuses, this.#nodes, this.#enforcers, this.#badInput];
+    await Promise.all(queues.map((queue) => queue.stop()));
   }
 
   policy(name: string): void {
@@ -191,6 +203,19 @@ export class Controllers implements Work {
       nodes: watch.nodes.store,
       segmentNodes: watch.segmentNodes.store,
       active,
+    });
+  }
+
+  #badInputAnnouncer(): BadInputAnnouncer {
+    const { watch, facts, resolver, events, log, isLeader } = this.#options;
+    return new BadInputAnnouncer({
+      problems: () => resolver.problems(),
+      networkPolicies: watch.networkPolicies.store,
+      pods: watch.pods.store,
+      namespaces: watch.namespaces.store,
+      events,
+      log,
+      active: () => isLeader() && facts.mode().managed,
     });
   }
 

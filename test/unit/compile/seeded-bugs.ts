@@ -28,10 +28,10 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
   {
     name: "a quarantined pod stays in its tiers", file: "segment-peers.ts",
     find: "return outsideQuarantine(this.#tier(tier).podSelector, this.#spec.quarantine);",
-    replace: "return canonicalSelector(this.#tier(tier).podSelector);",
+    replace: "return this.#tier(tier).podSelector;",
   },
   {
-    name: "quarantine with a value counts with any value", file: "segment-peers.ts",
+    name: "quarantine with a value counts with any value", file: "quarantine.ts",
     find: `operator: "NotIn", values: [value]`, replace: `operator: "DoesNotExist"`,
   },
   {

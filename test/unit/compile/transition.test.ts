@@ -6,6 +6,7 @@ import type { Packet } from "../../../operator/analyze/packet.ts";
 import { judgeOf, type Verdict } from "../../../operator/analyze/verdict.ts";
 import type { NetworkPolicy } from "../../../operator/api/network-policy.ts";
 import type { SegmentPolicySpec } from "../../../operator/api/segment-policy.ts";
+import type { Pod } from "../../../operator/api/workload.ts";
 import { compile } from "../../../operator/compile/compile.ts";
 import { partsIn, type Part } from "../../../operator/compile/part.ts";
 import { plan } from "../../../operator/compile/plan.ts";
@@ -19,6 +20,47 @@ import { runs } from "../runs.ts";
 /** Everything that is in force, by `<namespace>/<name>`. */
 type InForce = ReadonlyMap<string, NetworkPolicy>;
 
+const CUT = "example.com/cut";
+const ANY = { key: CUT, value: undefined };
+const YES = { key: CUT, value: "yes" };
+
+/** Two tiers that share pods, without a rule. */
+const SEGMENT: SegmentPolicySpec = {
+  namespaceSelector: { matchLabels: { s: "shop" } }, boundary: "Namespace", policyTypes: ["Ingress", "Egress"],
+  defaultDeny: "AllPods", dns: "Deny", quarantine: undefined, mode: "Enforce", suspend: false,
+  tiers: ["web", "all"].map((name) => ({
+    name, podSelector: name === "web" ? { matchLabels: { tier: "web" } } : {}, ingress: [], egress: [],
+  })),
+};
+
+/** It selects the same pods with and without a quarantine label, so its part is one object before and after. */
+const UNCUT: SegmentPolicySpec["tiers"] = [
+  { name: "web", podSelector: { matchExpressions: [{ key: CUT, operator: "DoesNotExist" }] }, ingress: [], egress: [] },
+];
+
+/** Edits of the quarantine label together with something for which parts are written wider than they will be. */
+const QUARANTINE_EDITS: readonly {
+  readonly name: string;
+  readonly before: Partial<SegmentPolicySpec>;
+  readonly after: Partial<SegmentPolicySpec>;
+}[] = [
+  { name: "another label while egress comes under control", before: { policyTypes: ["Ingress"], quarantine: ANY }, after: { quarantine: YES } },
+  { name: "no label any more while egress comes under control", before: { policyTypes: ["Ingress"], quarantine: YES }, after: {} },
+  { name: "a first label while tiers let go of egress", before: {}, after: { policyTypes: ["Ingress"], defaultDeny: "TierPods", quarantine: YES } },
+  { name: "a first label, which the tier leaves out anyway, while default lets go of egress", before: { tiers: UNCUT }, after: { tiers: UNCUT, policyTypes: ["Ingress"], quarantine: ANY } },
+  { name: "another label while directions are swapped", before: { policyTypes: ["Egress"], quarantine: YES }, after: { policyTypes: ["Ingress"], quarantine: ANY } },
+];
+
+/** A segment with a pod of each kind that quarantine tells apart. */
+const SMALL: World = {
+  namespaces: [{ name: "one", uid: "one", labels: { s: "shop" }, terminating: false }],
+  pods: [{}, { [CUT]: "yes" }, { [CUT]: "no" }].map((cut, index): Pod => ({
+    namespace: "one", name: `p${index}`, uid: `u${index}`, labels: { tier: "web", ...cut }, nodeName: "n",
+    hostNetwork: false, finished: false, deleting: false, addresses: [`10.1.0.${index}`], ports: [],
+  })),
+  excludedNamespaces: [], dns: { peers: [], ports: [] }, apiServer: { addresses: [], ports: [] }, nodes: [],
+};
+
 describe("write by write", function () {
   this.timeout(120_000);
   const thorough = { numRuns: runs(60), endOnFailure: true };
@@ -31,11 +73,23 @@ describe("write by write", function () {
 
   it("an edit allows no side at any moment what it denies before and after", () => {
     fc.assert(fc.property(edits, fc.oneof(busy, worlds), ([before, after], world) => {
-      const states = [...transition(before, after, world)];
-      assertSteady(world, states, ({ ingress }) => ingress.kind === "denied");
-      assertSteady(world, states, ({ egress }) => egress.kind === "denied");
+      assertClosed(world, [...transition(before, after, world)]);
     }), thorough);
   });
+
+  it("an edit of the quarantine label opens none of the pods that carry one", () => {
+    fc.assert(fc.property(edits, fc.tuple(quarantine, quarantine), marked, ([before, after], [old, next], world) => {
+      const states = [...transition({ ...before, quarantine: old }, { ...after, quarantine: next }, world)];
+      assertClosed(world, states);
+      assertSteady(world, states, ({ allowed }) => allowed);
+    }), thorough);
+  });
+
+  for (const { name, before, after } of QUARANTINE_EDITS) {
+    it(`a pod that was or will be in quarantine is never open: ${name}`, () => {
+      assertClosed(SMALL, [...transition({ ...SEGMENT, ...before }, { ...SEGMENT, ...after }, SMALL)]);
+    });
+  }
 
   it("the first roll-out denies at no moment what is allowed afterwards", () => {
     fc.assert(fc.property(specs, busy, (spec, world) => {
@@ -53,6 +107,12 @@ describe("write by write", function () {
     }), thorough);
   });
 });
+
+/** @throws AssertionError if a side is allowed in between that is denied in the first and the last state */
+function assertClosed(world: World, states: readonly InForce[]): void {
+  assertSteady(world, states, ({ ingress }) => ingress.kind === "denied");
+  assertSteady(world, states, ({ egress }) => egress.kind === "denied");
+}
 
 /** @throws AssertionError if `holds` is true of a connection in the first and the last state, and not in one between */
 function assertSteady(world: World, states: readonly InForce[], holds: (seen: Verdict) => boolean): void {
@@ -73,9 +133,17 @@ const busy = worlds.map((world): World => ({
   namespaces: world.namespaces.map((each) => ({ ...each, labels: { zone: "a", ...each.labels, s: "shop" } })),
   pods: world.pods.map((pod, index) => ({
     ...pod, namespace: index % 3 === 0 ? "two" : "one", hostNetwork: false, finished: false,
-    labels: Object.fromEntries(Object.entries(pod.labels).filter(([key]) => key !== "example.com/cut")),
+    labels: Object.fromEntries(Object.entries(pod.labels).filter(([key]) => key !== CUT)),
   })),
 }));
+
+const quarantine = fc.constantFrom(undefined, ANY, YES, { key: CUT, value: "no" });
+
+/** As busy, with pods that carry a quarantine label. */
+const marked = fc.tuple(busy, fc.array(fc.constantFrom({}, { [CUT]: "yes" }, { [CUT]: "no" }), { minLength: 7 }))
+  .map(([world, cuts]): World => ({
+    ...world, pods: world.pods.map((pod, index) => ({ ...pod, labels: { ...pod.labels, ...cuts[index] } })),
+  }));
 
 /** Tiers that share no pod: by the label of their name, or after a move by another one. */
 const apart = specs.chain((spec) => fc.boolean().map((moved): SegmentPolicySpec => ({
