@@ -106,7 +106,10 @@ export class Agent {
     this.#copy = copy;
   }
 
-  /** Takes what the operator says of the node; what that changes in the kernel is done with the next state. */
+  /**
+   * Takes what the operator says of the node. It counts from the next turn on, whatever state is wanted then: to be
+   * called together with `receive` or `retire`, never for a state that has not wholly come.
+   */
   configure(settings: NodeSettings): void {
     if (isDeepStrictEqual(settings, this.#settings)) return;
     this.#settings = settings;
@@ -260,7 +263,11 @@ export class Agent {
     const result = wanted && (await this.#firewall.verify(wanted.state, signal));
     this.#doubt = undefined;
     this.#times.checked(start, this.#clock.monotonic(), this.#settings.driftCheckMs, result?.leaversDue);
-    if (wanted === undefined || result === undefined || this.#prepared === undefined) return;
+    if (wanted === undefined || result === undefined || this.#prepared === undefined) {
+      // The stream may have spoken meanwhile.
+      if (this.#wanted === undefined && this.#leaving === "no") this.#reports.failed(undefined, AWAITING);
+      return;
+    }
     const { wrote, rules, sets } = result;
     if (wrote) this.#log.warn("drift corrected", { ...rules, sets });
     this.#settle(wanted, this.#prepared, result);
@@ -310,3 +317,11 @@ export class Agent {
 }
 
 type Told = Omit<Failure, "doubt">;
+
+/** The API server can be told without an operator. What it still says of an earlier run nobody vouches for. */
+const AWAITING: Told = {
+  reason: "AwaitingState",
+  message:
+    "no state has come from the operator yet, and no disk copy says what is in force: " +
+    "what an earlier run left in the kernel stays, and nothing of it is confirmed",
+};

@@ -5,7 +5,7 @@ import { Agent, request } from "node:https";
 import { DEFAULT_ENFORCER_SETTINGS } from "../api/enforcer-settings.ts";
 import { errorMessage } from "../api/error-message.ts";
 import { BatchAssembler, RefusedBatch, type Batch } from "./batch.ts";
-import { parseMessage } from "./codec.ts";
+import { parseStreamLine } from "./codec.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { formatVersions, type Versions } from "./versions.ts";
 import { BEHIND_HEADER, type Hello } from "./wire.ts";
@@ -22,6 +22,10 @@ export interface ClientOptions {
   /** Both are read at each connect: they are rotated. */
   readonly caFile: string;
   readonly tokenFile: string;
+  /**
+   * What a connection began with; told just before its first batch or order to leave, in the same turn: what is said by
+   * a stream that makes no sense has no effect, its settings included.
+   */
   readonly onHello: (hello: Hello) => void;
   /** Nothing more is read until it is done. If it throws, the stream is started anew. */
   readonly onBatch: (batch: Batch) => Promise<void> | void;
@@ -105,32 +109,37 @@ export class StreamClient {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    const { onState, onHello } = this.#options;
+    const { onState, onHello, onBatch, onRetire } = this.#options;
     const response = await this.#connect(signal);
     onState("connected", `to ${this.#options.host}:${this.#options.port}`);
     const assembler = new BatchAssembler(this.#options.node);
     const splitter = new LineSplitter();
     let silenceMs = DEFAULT_ENFORCER_SETTINGS.streamSilenceMs;
+    let held: Hello | undefined;
     const chunks: AsyncIterator<Uint8Array> = response[Symbol.asyncIterator]();
     try {
       for (;;) {
         const chunk = await this.#unlessSilent(chunks, response, silenceMs);
         if (chunk === undefined) return;
         for (const line of malformed(() => splitter.push(chunk))) {
-          const assembled = malformed(() => assembler.take(parseMessage(line)));
+          const assembled = malformed(() => assembler.take(parseStreamLine(line)));
           if (assembled === undefined) continue;
+          if ("settings" in assembled) {
+            silenceMs = assembled.settings.streamSilenceMs;
+            held = assembled;
+            continue;
+          }
+          if (held !== undefined) onHello(held);
+          held = undefined;
           if ("kind" in assembled) {
-            await this.#options.onBatch(assembled);
+            await onBatch(assembled);
             if (signal.aborted) return;
             this.#since = assembled.revision.versions;
             this.#failures = 0;
             this.#behindAt = undefined;
-          } else if (assembled.type === "retire") {
-            this.#failures = 0;
-            this.#options.onRetire();
           } else {
-            silenceMs = assembled.settings.streamSilenceMs;
-            onHello(assembled);
+            this.#failures = 0;
+            onRetire();
           }
         }
       }

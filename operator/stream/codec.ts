@@ -18,15 +18,39 @@ export function messageLine(message: StreamMessage): string {
 }
 
 /**
- * The message of a line. Unknown fields are refused too: what is not understood might make a rule narrower, and leaving
- * it out would then open what should be closed. Only `hello` may grow without a new protocol.
+ * The message of a line of the operator's. Unknown fields are refused too: what is not understood might make a rule
+ * narrower, and leaving it out would then open what should be closed. Only `hello` may grow without a new protocol: an
+ * enforcer leaves out what it does not know, and refuses a `hello` that lacks what it does. Nobody can tell a setting
+ * that the operator does not know from one that got lost, and its default may be wider than what is in force.
+ * @throws ReadError that names what is wrong, and where
+ */
+export function parseStreamLine(line: string): StreamMessage {
+  return readMessage(line, mustBeSaid);
+}
+
+/**
+ * The same of a line that an enforcer has kept, maybe of an older version: a setting that it did not know had no effect
+ * then either, and reads as its default.
  * @throws ReadError that names what is wrong, and where
  */
 export function parseMessage(line: string): StreamMessage {
+  return readMessage(line, mayBeMissing);
+}
+
+/** What becomes of a field of `hello` that may be missing, or may not. */
+type Presence = <T>(field: Reader, read: (reader: Reader) => T, fallback: NoInfer<T>) => T;
+
+const mayBeMissing: Presence = (field, read, fallback) => field.or(read, fallback);
+const mustBeSaid: Presence = (field, read) => {
+  if (!field.present) throw new ReadError(field.path, "is missing: what is in force stays");
+  return read(field);
+};
+
+function readMessage(line: string, presence: Presence): StreamMessage {
   const message = new Reader(parseJson(line));
   const type = message.at("type").oneOf(TYPES);
   switch (type) {
-    case "hello": return readHello(message);
+    case "hello": return readHello(message, presence);
     case "peers": return readPeers(message);
     case "revision": return readRevision(message);
     case "policy": {
@@ -98,35 +122,34 @@ function parseJson(line: string): unknown {
   }
 }
 
-function readHello(message: Reader): Hello {
+function readHello(message: Reader, presence: Presence): Hello {
   return {
     type: "hello",
     protocol: message.at("protocol").integer(1),
     version: message.at("version").text(),
     node: message.at("node").text(),
-    settings: readSettings(message.at("settings")),
-    podCIDRs: message.at("podCIDRs").or((list) => list.each(readNetwork), []),
+    settings: readSettings(message.at("settings"), presence),
+    podCIDRs: presence(message.at("podCIDRs"), (list) => list.each(readNetwork), []),
   };
 }
 
-/** An operator of another version may know fewer settings or more: those missing are as if nobody had set them. */
-function readSettings(settings: Reader): EnforcerSettings {
-  const fallback = DEFAULT_ENFORCER_SETTINGS;
+function readSettings(settings: Reader, presence: Presence): EnforcerSettings {
+  const setting = <Key extends keyof EnforcerSettings>(key: Key, read: (reader: Reader) => EnforcerSettings[Key]) => {
+    return presence<EnforcerSettings[Key]>(settings.at(key), read, DEFAULT_ENFORCER_SETTINGS[key]);
+  };
   const milliseconds = (reader: Reader) => reader.integer(1, 86_400_000);
   return {
-    nodeTraffic: settings.at("nodeTraffic").or((reader) => reader.oneOf(["Allow", "Enforce"]), fallback.nodeTraffic),
-    establishedFlows: settings
-      .at("establishedFlows")
-      .or((reader) => reader.oneOf(["Cut", "Keep"]), fallback.establishedFlows),
-    failClosed: settings.at("failClosed").or((reader) => reader.flag(), fallback.failClosed),
-    connmarkMask: settings.at("connmarkMask").or(readMask, fallback.connmarkMask),
-    backend: settings.at("backend").or((reader) => reader.oneOf(["Auto", "nft", "legacy"]), fallback.backend),
-    logDrops: settings.at("logDrops").or((reader) => reader.oneOf(["Audit", "All", "None"]), fallback.logDrops),
-    logPerSecond: settings.at("logPerSecond").or((reader) => reader.integer(1, 100), fallback.logPerSecond),
-    leaversMs: settings.at("leaversMs").or(milliseconds, fallback.leaversMs),
-    driftCheckMs: settings.at("driftCheckMs").or(milliseconds, fallback.driftCheckMs),
-    diskCopyMs: settings.at("diskCopyMs").or(milliseconds, fallback.diskCopyMs),
-    streamSilenceMs: settings.at("streamSilenceMs").or(milliseconds, fallback.streamSilenceMs),
+    nodeTraffic: setting("nodeTraffic", (reader) => reader.oneOf(["Allow", "Enforce"])),
+    establishedFlows: setting("establishedFlows", (reader) => reader.oneOf(["Cut", "Keep"])),
+    failClosed: setting("failClosed", (reader) => reader.flag()),
+    connmarkMask: setting("connmarkMask", readMask),
+    backend: setting("backend", (reader) => reader.oneOf(["Auto", "nft", "legacy"])),
+    logDrops: setting("logDrops", (reader) => reader.oneOf(["Audit", "All", "None"])),
+    logPerSecond: setting("logPerSecond", (reader) => reader.integer(1, 100)),
+    leaversMs: setting("leaversMs", milliseconds),
+    driftCheckMs: setting("driftCheckMs", milliseconds),
+    diskCopyMs: setting("diskCopyMs", milliseconds),
+    streamSilenceMs: setting("streamSilenceMs", milliseconds),
   };
 }
 

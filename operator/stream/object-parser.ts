@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 
+import { canonicalAddress } from "../api/address.ts";
 import type {
   LocalPod, PeerSetId, PeerSetKind, PodAudit, PodUid, PolicyId, ResolvedPeers, ResolvedPolicy, ResolvedPort,
   ResolvedRule,
@@ -51,9 +52,9 @@ export function readPod(pod: Reader): LocalPod {
  */
 export function readMember(member: Reader, kind: PeerSetKind): string {
   if (kind === "address") return readAddress(member);
-  const [, address, port] = /^([0-9a-f.:]+),(?:tcp|udp|sctp):([0-9]{1,5})$/.exec(member.text()) ?? [];
-  const valid = address !== undefined && isIP(address) !== 0 && Number(port) >= 1 && Number(port) <= 65_535;
-  if (!valid) throw member.wrong("<address>,<tcp|udp|sctp>:<port>");
+  const [, address, port] = /^([0-9a-f.:]+),(?:tcp|udp|sctp):([1-9][0-9]{0,4})$/.exec(member.text()) ?? [];
+  const valid = address !== undefined && canonicalAddress(address) === address && Number(port) <= 65_535;
+  if (!valid) throw member.wrong("<address>,<tcp|udp|sctp>:<port>, the address in its shortest spelling");
   return member.text();
 }
 
@@ -112,10 +113,13 @@ function readNumber(port: Reader): number {
   return port.integer(1, 65_535);
 }
 
+/**
+ * As the kernel's tools print it: members are compared as text, and one that the kernel spells otherwise would be added
+ * and deleted in turns for ever. The operator sends no other spelling.
+ */
 function readAddress(address: Reader): string {
   const text = address.text();
-  // An IPv6 zone (`%eth0`) is an address to Node, but to no packet filter.
-  if (isIP(text) === 0 || text.includes("%")) throw address.wrong("an IP address");
+  if (canonicalAddress(text) !== text) throw address.wrong("an IP address in its shortest spelling");
   return text;
 }
 

@@ -33,8 +33,7 @@ let heard = 0;
 const talkers = new Map<dgram.Socket, dgram.RemoteInfo>();
 /** The kept socket, what came on it, and how much of that was told. */
 let held: dgram.Socket | undefined;
-let came = 0;
-let told = 0;
+const answers = { came: 0, told: 0 };
 
 if (import.meta.main) await obeyOrders(obey);
 
@@ -107,16 +106,16 @@ function ask({ to, port, bytes, from }: Extract<OddOrder, { do: "ask" }>): Promi
 async function hold(to: string, port: number): Promise<boolean> {
   held?.close();
   const socket = (held = dgram.createSocket("udp6"));
-  socket.on("error", () => undefined).on("message", () => (came += 1));
+  socket.on("error", () => undefined).on("message", () => (answers.came += 1));
   await new Promise<void>((resolve) => socket.connect(port, to, resolve));
   socket.send("x");
   return await comes();
 }
 
 async function comes(): Promise<boolean> {
-  for (let waited = 0; came === told && waited < ANSWER_MS; waited += EVERY_MS) await sleep(EVERY_MS);
-  const some = came > told;
-  told = came;
+  for (let waited = 0; answers.came === answers.told && waited < ANSWER_MS; waited += EVERY_MS) await sleep(EVERY_MS);
+  const some = answers.came > answers.told;
+  answers.told = answers.came;
   return some;
 }
 

@@ -1,5 +1,5 @@
 import type { HookPoint, Ruleset } from "../layout/ruleset.ts";
-import { FORWARD_CHAIN, isForkChain, STATE_CHAIN } from "../layout/skeleton.ts";
+import { EGRESS_CHAIN, FORWARD_CHAIN, INGRESS_CHAIN, isForkChain, STATE_CHAIN } from "../layout/skeleton.ts";
 import type { KernelSet, KernelState } from "./kernel-state.ts";
 import type { Marks } from "./marks.ts";
 import { fieldValue } from "./marks.ts";
@@ -106,11 +106,19 @@ export function inForce({ fill, rules, drain, generation }: Plan): boolean {
 
 /**
  * What must be there before the first state arrives: connection tracking should see connections from their start.
- * Only chains that are missing: those that stand belong to an earlier run and are in force.
+ * Only chains that are missing: those that stand belong to an earlier run and are in force. Of one that somebody has
+ * emptied nothing is, so it is as good as missing; but what leads to the pods may be empty because none is isolated, and
+ * must then not be closed before a state says which of them are open.
  */
 export function skeletonText(current: KernelState, empty: Ruleset, marks: Marks): string {
   const wanted = chainsOf(empty, marks);
-  const missing = new Map([...wanted].filter(([name]) => !current.chains.has(name)));
+  const isEmpty = (name: string) => current.chains.get(name)?.length === 0;
+  // No ruleset leaves it so: somebody has emptied all.
+  const flushed = isEmpty(STATE_CHAIN);
+  const leadsToPods = (name: string) => isForkChain(name) || name === EGRESS_CHAIN || name === INGRESS_CHAIN;
+  const missing = new Map([...wanted].filter(([name, { length }]) => {
+    return !current.chains.has(name) || (length > 0 && isEmpty(name) && (flushed || !leadsToPods(name)));
+  }));
   const hooks = new Map([...current.hooks].filter(([point]) => empty.hooks.has(point)));
   const standing = hooks.entries().filter(([, { first }]) => first).map(([point, { lines }]) => [point, lines] as const);
   return chainsText(new Map(), missing, hooks, new Map([...hooksOf(empty, marks), ...standing]));

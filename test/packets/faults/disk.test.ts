@@ -53,6 +53,28 @@ describe("the disk copy, with the operator away", function () {
     tell(report.summary, `in force ${Math.round(applied - rebooted)} ms after the reboot, the enforcer's start included`);
   });
 
+  it("iptables -F while no enforcer runs: the next one puts it in force, and cuts what slipped through", async () => {
+    const { node } = scene;
+    const rules = await node.rules();
+    let [flushed, applied] = [0, 0];
+    const report = await scene.underProbes(async (vigil) => {
+      await sleep(VERDICT_MS + WATCHED_MS);
+      await node.kill("SIGKILL");
+      flushed = vigil.mark("flushed");
+      await node.network.inNode("iptables-nft", "-F");
+      await scene.assertSlippedIsCut(async () => {
+        node.start();
+        await node.untilSaid(/disk copy applied/);
+        applied = vigil.mark("disk copy applied");
+      });
+    });
+    assert.equal(shapeOf(await node.calm()), shapeOf(rules));
+    report.assertAll(KEPT, "open");
+    report.assertAll([...NEVER, ...CHANGING], "dropped", { to: flushed - VERDICT_MS });
+    report.assertAll([...NEVER, ...CHANGING], "dropped", { from: applied });
+    tell(report.summary, `in force ${Math.round(applied - flushed)} ms after the flush, the enforcer's start included`);
+  });
+
   for (const [name, damage, reason] of REFUSED) {
     it(`${name}: it is refused, and what the kernel holds stays in force`, async () => {
       const { node } = scene;
@@ -72,3 +94,8 @@ describe("the disk copy, with the operator away", function () {
     });
   }
 });
+
+/** The rules but for their generation, which is another after each repair. */
+function shapeOf(rules: string): string {
+  return rules.replaceAll(/0x[0-9a-f]+/g, "0x");
+}

@@ -33,6 +33,8 @@ export interface Harm {
   readonly end?: "within" | "before";
   /** After the line comes all that the first connection of all was told, but for its `hello`. */
   readonly replay?: boolean;
+  /** From the next line on. */
+  readonly next?: Harm;
 }
 
 export type FaultyOrder =
@@ -75,6 +77,7 @@ interface Certificate {
 }
 
 const NODE = "node-1";
+const POD_NET = "10.77.0.0/24";
 const MANY_NET = "172.";
 const INNER_PORT = STREAM_PORT + 1;
 const LEAVES_MS = 50;
@@ -102,6 +105,7 @@ class FaultyOperator {
     this.#hub = new StreamHub({
       version: "test",
       settings: { ...DEFAULT_ENFORCER_SETTINGS, driftCheckMs: 500, diskCopyMs: 50, ...settings },
+      podCIDRs: () => [POD_NET],
       state: () => this.#state,
       monotonic: () => performance.now(),
     });
@@ -191,7 +195,7 @@ class FaultyOperator {
           response.destroy();
           return;
         }
-        harm = undefined;
+        harm = harm.next;
       }
     }
     response.end();

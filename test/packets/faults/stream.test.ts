@@ -18,6 +18,10 @@ interface Fault {
   readonly offered?: StateDraft;
 }
 
+/** In what the node is told first; the defaults close less. */
+const CLOSING = '"nodeTraffic":"Enforce","establishedFlows":"Cut","failClosed":true';
+const OPENING = CLOSING.replace("Enforce", "Allow").replace("true", "false");
+
 const FAULTS: readonly Fault[] = [
   { name: "cut in the middle of a snapshot", harm: { at: '"type":"pod"', end: "before" } },
   { name: "cut in the middle of a line", harm: { at: '"type":"pod"', end: "within" } },
@@ -69,8 +73,25 @@ const FAULTS: readonly Fault[] = [
     harm: { at: '"type":"revision"', replace: '"complete":true', by: '"complete":false' },
     said: /complete/,
   },
+  {
+    name: "settings that close less, and later a line of words",
+    harm: { at: CLOSING, replace: CLOSING, by: OPENING, next: { at: '"type":"policy"', replace: "{", by: "hello {" } },
+    said: /malformed/,
+  },
+  {
+    name: "settings that close less, and a cut in the middle of a snapshot",
+    harm: { at: CLOSING, replace: CLOSING, by: OPENING, next: { at: '"type":"pod"', end: "before" } },
+  },
+  {
+    name: "settings of which one got lost",
+    harm: { at: CLOSING, replace: '"nodeTraffic":"Enforce",', by: "" },
+    said: /settings\.nodeTraffic: is missing/,
+    offered: DENIED,
+  },
 ];
+/** Longer than from one look at what is in force to the next. */
 const WHILE_MS = 300;
+const DRIFT_MS = 200;
 
 describe("a stream that is not as it should be", function () {
   this.timeout(120_000);
@@ -83,7 +104,7 @@ describe("a stream that is not as it should be", function () {
   let rules: string;
 
   before(async () => {
-    scene = await StreamScene.create();
+    scene = await StreamScene.create({ nodeTraffic: "Enforce", failClosed: true, driftCheckMs: DRIFT_MS });
     // What is replayed later: the first stream of all.
     await scene.enforce(ALLOWED);
     [kept, narrowed] = await Promise.all([scene.converse("db", "web"), scene.converse("web", "db")]);
@@ -110,6 +131,8 @@ describe("a stream that is not as it should be", function () {
       else await scene.untilStatus(String(said), (status) => trouble(status).match(said) !== null);
       await sleep(WHILE_MS);
       assert.equal(await scene.node.rules(), rules);
+      // First: an enforcer that tries again in between must not get what was offered, unharmed.
+      await scene.offer(DENIED);
       await scene.order({ do: "harm", harm: undefined });
       assert.equal(trouble(await scene.enforce(DENIED)), "", "no word of it is left");
     });

@@ -159,7 +159,7 @@ describe("an Agent's checks", () => {
     assert.deepEqual(gaps(kernel.checks), [2 * PERIOD_MS, 2 * PERIOD_MS]);
   });
 
-  it("put the jump of an earlier run back where no state is known", async () => {
+  it("put the jump of an earlier run back where no state is known, and say that nothing is confirmed", async () => {
     const time = clock();
     const kernel = new WatchedNetfilter(time);
     await (async () => {
@@ -173,10 +173,16 @@ describe("an Agent's checks", () => {
     };
     await using stage = new Stage(kernel, { clock: time, copy });
     await time.pass(500);
+    assert.equal(stage.reports.length, 0);
     await kernel.harm();
     await time.pass(PERIOD_MS);
-    assert.deepEqual([await kernel.isHooked(), stage.reports], [true, []]);
+    const said = stage.reports.map(({ state, failure }) => [state, failure?.reason]);
+    assert.deepEqual([await kernel.isHooked(), said], [true, [[undefined, "AwaitingState"]]]);
     assert.deepEqual((await kernel.leftovers("ipv4")).chains, chains);
+    const state = guarded(["10.2.0.3"]);
+    stage.agent.receive(state);
+    const { failure, findings } = await stage.report(inForce(state));
+    assert.deepEqual([failure, findings], [undefined, []]);
   });
 });
 

@@ -94,6 +94,22 @@ describe("an Agent's memory", () => {
     await stage.report(inForce(copy.state));
   });
 
+  for (const [what, left] of [["the same", ["10.2.0.1"]], ["something newer", ["10.2.0.9"]]] as const) {
+    it(`stands in where ${what} was in force and somebody has flushed it in one family`, async () => {
+      const kernel = await kernelWith(guarded(left));
+      const { chains } = await kernel.read("ipv4");
+      const flush = ["*filter", "-F FORWARD", ...[...chains.keys()].map((name) => `-F ${name}`), "COMMIT", ""];
+      await kernel.restoreRules("ipv4", flush.join("\n"));
+      const copy = copyOf(guarded(["10.2.0.1"]));
+      await using stage = new Stage(kernel, { copy });
+      const report = await stage.report(inForce(copy.state));
+      assert.deepEqual([report.standing, report.wrote], ["EnforcingDiskCopy", true]);
+      const { chains: after, hooks, sets } = await kernel.read("ipv4");
+      assert.deepEqual([hooks.get("FORWARD")?.first, [...sets.values()].map(({ members }) => [...members])], [true, [["10.2.0.1"]]]);
+      assert.equal(after.get("TW-I")?.length, 1);
+    });
+  }
+
   it("writes nothing where the kernel still holds it, and then watches over it", async () => {
     const state = guarded(["10.2.0.1"]);
     const kernel = await kernelWith(state);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { ResolvedPort } from "../../../operator/api/node-state.ts";
 import { layout } from "../../../operator/enforcer/layout/layout.ts";
+import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
 import type { Ruleset } from "../../../operator/enforcer/layout/ruleset.ts";
 import type { Hook, KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
 import { EMPTY_KERNEL } from "../../../operator/enforcer/render/kernel-state.ts";
@@ -159,6 +160,26 @@ describe("skeletonText", () => {
     const torn = kernelWith(guarded([]));
     const lost = { ...torn, chains: new Map([...torn.chains].filter(([name]) => name !== "TW-FWD")) };
     assert.deepEqual(skeletonText(lost, empty, NEW).match(/^:TW-\S+/gm), [":TW-FWD"]);
+  });
+
+  const CLOSED = layout(nodeState({}), "ipv4", { ...DEFAULT_OPTIONS, closedNets: ["10.1.0.0/24"] });
+  const isFilled = (text: string) => [...new Set(text.match(/^-A TW-\S+/gm))].map((line) => line.slice(3));
+  const emptied = (state: KernelState, ...names: readonly string[]): KernelState => {
+    const lines = (name: string, kept: readonly string[]) => (names.length === 0 || names.includes(name) ? [] : kept);
+    return { ...state, chains: new Map([...state.chains].map(([name, kept]) => [name, lines(name, kept)])) };
+  };
+
+  it("fills what somebody has flushed", () => {
+    const flushed = emptied(kernelWith(guarded(["10.2.0.1"])));
+    assert.deepEqual(isFilled(skeletonText(flushed, empty, NEW)), ["TW-DROP", "TW-EST", "TW-STATE"]);
+    assert.deepEqual(isFilled(skeletonText(flushed, CLOSED, NEW)), ["TW-DROP", "TW-E", "TW-EST", "TW-FWD", "TW-I", "TW-STATE"]);
+    const deaf = emptied(kernelWith(guarded(["10.2.0.1"])), "TW-DROP");
+    assert.deepEqual(isFilled(skeletonText(deaf, empty, NEW)), ["TW-DROP"]);
+  });
+
+  it("closes nothing that is empty because no pod is isolated", () => {
+    const open = kernelWith(layout(nodeState({ pods: { db: { address: "10.1.0.5" } } }), "ipv4"));
+    assert.deepEqual([open.chains.get("TW-I"), skeletonText(open, CLOSED, OLD)], [[], ""]);
   });
 });
 

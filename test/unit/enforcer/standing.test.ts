@@ -28,12 +28,32 @@ describe("what a kernel holds beside a disk copy", () => {
   const newer = { chains: chainsOf(guarded(["10.2.0.9"]), "another"), name: NAME };
   const emptied = { chains: chainsOf(EMPTY_STATE, "another"), name: NAME };
   const leftover = { chains: chainsOf(COPY, NAME), name: undefined };
+  /** As `iptables -F` leaves them, the skeleton being put back as far as it has lines of its own. */
+  const flushed = ({ chains, name }: Stand): Stand => {
+    const skeletal = chainsOf(EMPTY_STATE, UNNAMED);
+    return { chains: new Map([...chains].map(([each]) => [each, skeletal.get(each) ?? []])), name };
+  };
+  const without = ({ chains, name }: Stand, emptied: string): Stand => {
+    return { chains: new Map([...chains, [emptied, []]]), name };
+  };
+  const otherFamily = { chains: chainsOf(EMPTY_STATE, "v6"), name: "v6" };
+  const otherNewer = { ...otherFamily, name: "another" };
 
   const cases: readonly { readonly name: string; readonly stands: readonly Stand[]; readonly is: Standing }[] = [
     { name: "nothing at all", stands: [unused, nothing], is: "bare" },
     { name: "a skeleton that waits for its first state", stands: [skeleton, nothing], is: "bare" },
     { name: "what the copy says", stands: [copy, nothing], is: "same" },
-    { name: "what the copy says, in one family alone", stands: [copy, unused, nothing], is: "other" },
+    { name: "what the copy says, in one family alone", stands: [copy, unused, nothing], is: "same" },
+    { name: "what the copy says, flushed", stands: [flushed(copy), nothing], is: "bare" },
+    { name: "what the copy says, flushed in one family", stands: [flushed(copy), otherFamily, nothing], is: "bare" },
+    { name: "something newer, flushed", stands: [flushed(newer), nothing], is: "bare" },
+    { name: "something newer, flushed in one family", stands: [flushed(newer), otherNewer, nothing], is: "bare" },
+    { name: "something newer, whose first chain is emptied", stands: [without(newer, "TW-FWD"), nothing], is: "bare" },
+    { name: "something newer, with nothing that leads to pods", stands: [without(newer, "TW-I"), nothing], is: "bare" },
+    { name: "something newer, with a chain that is emptied elsewhere", stands: [without(newer, "TW-EST"), nothing], is: "other" },
+    { name: "something newer, and what the other backend had, flushed", stands: [newer, flushed(leftover)], is: "other" },
+    { name: "what the copy says, and what the other backend had, flushed", stands: [copy, flushed(leftover)], is: "same" },
+    { name: "a skeleton, and what the other backend had, flushed", stands: [skeleton, flushed(leftover)], is: "bare" },
     { name: "the copy's rules, without a name: something may be missing", stands: [halfway, nothing], is: "other" },
     { name: "something newer", stands: [newer, nothing], is: "other" },
     { name: "no isolated pod any more, and that with a name", stands: [emptied, nothing], is: "other" },

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 
 import { DEFAULT_ENFORCER_SETTINGS } from "../../../operator/api/enforcer-settings.ts";
-import { deltaMessages, messageLine, parseMessage, snapshotMessages } from "../../../operator/stream/codec.ts";
+import { deltaMessages, messageLine, parseMessage, parseStreamLine, snapshotMessages } from "../../../operator/stream/codec.ts";
 import { LineSplitter } from "../../../operator/stream/line-splitter.ts";
-import { CLIENTS, DB, WEB, addresses, audited, peersDelta, setOf, stateOf } from "./fixture.ts";
+import { CLIENTS, DB, WEB, addresses, audited, peersDelta, pod, setOf, stateOf } from "./fixture.ts";
 
 describe("codec", () => {
   it("reads back what it writes", () => {
@@ -34,7 +34,11 @@ describe("codec", () => {
   });
 
   const podLine = (audits: unknown) => JSON.stringify({ type: "pod", uid: audited.uid, pod: { ...audited, audits } });
-  const helloLine = (settings: unknown) => JSON.stringify({ type: "hello", protocol: 1, version: "1", node: "n", settings });
+  const membersLine = (kind: string, member: string) => JSON.stringify({ type: "peers", id: "s", kind, add: [member], remove: [] });
+  const helloLine = (others: object) => {
+    const settings = { ...DEFAULT_ENFORCER_SETTINGS, ...others };
+    return JSON.stringify({ type: "hello", protocol: 1, version: "1", node: "n", settings, podCIDRs: [] });
+  };
   const bad: readonly { name: string; line: string; says: RegExp }[] = [
     { name: "no JSON", line: "{", says: /not a line of JSON: "\{"/ },
     { name: "no object", line: "[]", says: /must be an object/ },
@@ -44,9 +48,16 @@ describe("codec", () => {
     { name: "a policy that got lost", line: `{"type":"policy","id":"a/b"}`, says: /^policy: is missing/ },
     { name: "an unknown field of a rule", line: `{"type":"policy","id":"a/b","policy":{"id":"a/b","ingress":[{"peers":"any","ports":"any","endpoints":[],"deny":true}],"egress":[]}}`, says: /^policy\.ingress\[0\]\.deny: unknown field/ },
     { name: "a policy under another id", line: `{"type":"policy","id":"a/b","policy":{"id":"a/c","ingress":[],"egress":[]}}`, says: /^policy\.id: / },
-    { name: "a host name as a member", line: `{"type":"peers","id":"s","kind":"address","add":["db.example"],"remove":[]}`, says: /^add\[0\]: must be an IP address; not "db\.example"/ },
+    { name: "a host name as a member", line: `{"type":"peers","id":"s","kind":"address","add":["db.example"],"remove":[]}`, says: /^add\[0\]: must be an IP address .*; not "db\.example"/ },
     { name: "a zone", line: `{"type":"peers","id":"s","kind":"address","add":["fe80::1%eth0"],"remove":[]}`, says: /^add\[0\]: / },
     { name: "an endpoint without protocol", line: `{"type":"peers","id":"s","kind":"endpoint","add":["10.0.0.1,80"],"remove":[]}`, says: /^add\[0\]: / },
+    { name: "an address that the kernel spells otherwise", line: membersLine("address", "2001:DB8:0::1"), says: /^add\[0\]: must be an IP address in its shortest spelling; not "2001:DB8:0::1"/ },
+    { name: "zeros that the kernel leaves out", line: membersLine("address", "2001:db8:0::1"), says: /^add\[0\]: / },
+    { name: "an IPv4 address in IPv6 clothes", line: membersLine("address", "::ffff:10.0.0.1"), says: /^add\[0\]: / },
+    { name: "an endpoint that the kernel spells otherwise", line: membersLine("endpoint", "2001:db8:0::1,tcp:80"), says: /^add\[0\]: / },
+    { name: "a port with zeros before it", line: membersLine("endpoint", "10.0.0.1,tcp:00080"), says: /^add\[0\]: must be <address>,/ },
+    { name: "a port too high", line: membersLine("endpoint", "10.0.0.1,tcp:65536"), says: /^add\[0\]: / },
+    { name: "a pod's address that the kernel spells otherwise", line: JSON.stringify({ type: "pod", uid: pod.uid, pod: { ...pod, addresses: ["FD00::1"] } }), says: /^pod\.addresses\[0\]: / },
     { name: "port 0", line: `{"type":"peers","id":"s","kind":"endpoint","add":["10.0.0.1,tcp:0"],"remove":[]}`, says: /^add\[0\]: / },
     { name: "a block too long", line: `{"type":"policy","id":"a/b","policy":{"id":"a/b","ingress":[{"peers":{"sets":[],"blocks":[{"cidr":"10.0.0.0/33"}]},"ports":"any","endpoints":[]}],"egress":[]}}`, says: /cidr: must be a network/ },
     { name: "an incomplete revision", line: `{"type":"revision","revision":1,"versions":{},"complete":false}`, says: /^complete: must be true/ },
@@ -58,7 +69,31 @@ describe("codec", () => {
     { name: "a mark too wide", line: helloLine({ connmarkMask: 0x1ff000000 }), says: /^settings\.connmarkMask: / },
     { name: "no protocol", line: `{"type":"hello","version":"1","node":"n","settings":{}}`, says: /^protocol: / },
   ];
-  for (const { name, line, says } of bad) it(`refuses ${name}`, () => assert.throws(() => parseMessage(line), { message: says }));
+  for (const { name, line, says } of bad) {
+    for (const parse of [parseMessage, parseStreamLine]) {
+      it(`refuses ${name}: ${parse.name}`, () => assert.throws(() => parse(line), { message: says }));
+    }
+  }
+
+  describe("settings that are not said", () => {
+    const whole = { type: "hello", protocol: 1, version: "1", node: "n", settings: DEFAULT_ENFORCER_SETTINGS, podCIDRs: ["10.2.0.0/24"] };
+    const { podCIDRs: _, ...withoutNets } = whole;
+
+    it("are refused one by one, as are pod networks", () => {
+      assert.deepEqual(parseStreamLine(JSON.stringify({ ...whole, later: 1 })), whole, "what a later operator says beside is left out");
+      for (const key of Object.keys(DEFAULT_ENFORCER_SETTINGS)) {
+        const settings = { ...DEFAULT_ENFORCER_SETTINGS, [key]: undefined };
+        const says = { message: `settings.${key}: is missing: what is in force stays` };
+        assert.throws(() => parseStreamLine(JSON.stringify({ ...whole, settings })), says);
+      }
+      assert.throws(() => parseStreamLine(JSON.stringify(withoutNets)), { message: /^podCIDRs: is missing/ });
+    });
+
+    it("are in a disk copy what they were for the version that wrote it", () => {
+      const message = parseMessage(JSON.stringify({ ...withoutNets, settings: { failClosed: true } }));
+      assert.deepEqual(message, { ...whole, podCIDRs: [], settings: { ...DEFAULT_ENFORCER_SETTINGS, failClosed: true } });
+    });
+  });
 });
 
 describe("line splitter", () => {

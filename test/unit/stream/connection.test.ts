@@ -261,11 +261,14 @@ describe("stream connection", () => {
   });
 
   const snapshot = [hello, ...snapshotMessages(stateOf(setOf("10.0.0.1")))].map(messageLine).join("");
+  const revision = messageLine({ type: "revision", revision: 1, versions: {}, complete: true });
   const faults: readonly { name: string; text: string; keepOpen?: boolean; says: RegExp }[] = [
     { name: "a snapshot cut off", text: snapshot, says: /disconnected: / },
     { name: "garbage", text: "\u0000\u0001!\n", says: /refused: malformed stream: not a line of JSON/ },
     { name: "a line without end", text: `${messageLine(hello)}${"x".repeat(MAX_LINE_BYTES + 1)}`, keepOpen: true, says: /refused: malformed stream: a line is longer/ },
     { name: "silence", text: messageLine(hello), keepOpen: true, says: /disconnected: .*silent for 300 ms/ },
+    { name: "a snapshot with one bad line", text: `${snapshot}nonsense\n`, keepOpen: true, says: /refused: malformed stream: not a line of JSON/ },
+    { name: "a hello that lacks a setting", text: `${snapshot.replace('"failClosed":false,', "")}${revision}`, keepOpen: true, says: /refused: malformed stream: settings\.failClosed: is missing/ },
     { name: "another node's stream", text: messageLine({ ...hello, node: "node-b" } as StreamMessage), keepOpen: true, says: /refused: the stream is for node node-b/ },
   ];
   for (const { name, text, keepOpen = false, says } of faults) {
@@ -274,9 +277,19 @@ describe("stream connection", () => {
       const { seen, said } = follow(port);
       await said(says);
       await until("another attempt", () => operator.callers >= 2);
-      assert.equal(seen.batches.length, 0);
+      assert.deepEqual([seen.batches.length, seen.hellos], [0, 0], "settings count with a batch that is whole");
     });
   }
+
+  it("tells what is in hello just before the first batch, once a connection", async () => {
+    const { port, hub } = await serve();
+    const order: string[] = [];
+    follow(port, { onHello: () => void order.push("hello"), onBatch: ({ kind }) => void order.push(kind) });
+    await until("the snapshot", () => order.length === 2);
+    hub.publish(new Map([["node-a", peersDelta({ add: ["10.0.0.2"] })]]), { pods: "6" });
+    await until("the change", () => order.length === 3);
+    assert.deepEqual(order, ["hello", "snapshot", "changes"]);
+  });
 
   it("comes back after the operator restarts", async () => {
     const first = await serve();
