@@ -221,41 +221,6 @@ export const BAD_INPUT: readonly CaseRow[] = [
     packets: [...open(["b", "d"], ["a"], 80), ...dropped(["c", "e", "wan"], ["a"], 80)],
   },
   {
-    case: 15,
-    name: "two pods with one address: nobody's peer, and still isolated",
-    cluster: {
-      ghosts: {
-        twin: {
-          node: "left", labels: { tier: "web" },
-          addresses: (plan) => plan.families.map((family) => plan.address("b", family)),
-        },
-      },
-      policies: {
-        "shop/p": ingressOf("a", [{ from: [{ podSelector: { matchLabels: { tier: "web" } } }] }]),
-        "shop/q": {
-          spec: {
-            podSelector: { matchLabels: { tier: "web" } }, policyTypes: ["Ingress"], ingress: [{ from: [FROM_D] }],
-          },
-        },
-      },
-    },
-    packets: [...dropped(["b"], ["a"], 80), ...dropped(["c", "wan"], ["b"], 80), ...open(["d"], ["a", "b"], 80)],
-  },
-  {
-    case: 15,
-    name: "two pods with one address: a block means whoever has it",
-    cluster: (plan) => ({
-      ghosts: {
-        twin: {
-          node: "left", labels: { tier: "web" },
-          addresses: () => plan.families.map((family) => plan.address("b", family)),
-        },
-      },
-      policies: { "shop/p": ingressOf("a", [{ from: hostBlocks(plan, "b") }]) },
-    }),
-    packets: [...open(["b"], ["a"], 80), ...dropped(["c", "d"], ["a"], 80)],
-  },
-  {
     case: 2,
     name: "a namespace without an object has no labels to be selected by",
     cluster: {

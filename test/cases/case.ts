@@ -1,5 +1,7 @@
 import type { Labels } from "../../operator/api/meta.ts";
 import type { Protocol } from "../../operator/api/network-policy.ts";
+import type { Extension } from "../../operator/enforcer/layout/options.ts";
+import type { Combination } from "../packets/matrix-combinations.ts";
 
 /**
  * The hosts that cases are about: pods `a`, `b`, `c` on the node `left`, `d` and `e` on `right`, the nodes themselves,
@@ -88,6 +90,8 @@ interface CaseBase {
   /** Number in the list of what a packet must see, 1 to 32. */
   readonly case: number;
   readonly name: string;
+  /** A kernel that lacks one of these drops what the row says is open: never wider, but less is promised of it. */
+  readonly needs?: readonly Extension[];
 }
 
 /** One state of the cluster, and packets in it. */
@@ -111,6 +115,9 @@ export interface StepRow extends CaseBase {
   readonly steps: readonly CaseStep[];
 }
 
+/** Columns of the table: those that have one of the values of each dimension that is named. */
+export type Columns = { readonly [Key in keyof Combination]?: readonly Combination[Key][] };
+
 /** A case, or a part of one, that rows cannot tell. */
 export interface HeldElsewhere {
   readonly case: number;
@@ -120,4 +127,8 @@ export interface HeldElsewhere {
   readonly notByTable: string;
   /** Test files, from the root of the project. Without one the case would be held by nobody. */
   readonly heldBy: readonly string[];
+  /** Of a whole case: where these tests play it. Pods of both families at once show each of them. */
+  readonly plays?: readonly Columns[];
+  /** Of a whole case: where nobody plays it, with the reason. Every column is in one of the two. */
+  readonly notPlayed?: readonly { readonly where: Columns; readonly why: string }[];
 }

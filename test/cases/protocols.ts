@@ -88,6 +88,7 @@ export const PROTOCOLS: readonly CaseRow[] = [
   {
     case: 19,
     name: "SCTP by port, range and whole protocol",
+    needs: ["sctp"],
     cluster: {
       policies: {
         "shop/p": ingressOf("a", [{ ports: [{ protocol: "SCTP", port: 80, endPort: 81 }] }]),

@@ -178,4 +178,28 @@ export const BUGS: readonly SeededBug[] = [
     find: ": `${match.from}:${match.to}`;",
     replace: ": match.from;",
   },
+  {
+    name: "a class stays as it was when a policy of it is edited",
+    file: "enforcer/layout/class-cache.ts",
+    find: "const unchanged = reusable && state.policies === last.policies;",
+    replace: "const unchanged = reusable;",
+  },
+  {
+    name: "a bucket stays as it was while it has as many addresses",
+    file: "enforcer/layout/buckets.ts",
+    find: "return a.length === b.length && a.every((leaf, index) => leaf === b[index]);",
+    replace: "return a.length === b.length;",
+  },
+  {
+    name: "a chain of addresses stays as it was, without the new ones",
+    file: "enforcer/render/leaf-order.ts",
+    find: ": [...rules.slice(0, count).filter((rule) => !old.has(rule)), ...kept, ...rules.slice(count)];",
+    replace: ": [...(kept.length > 0 ? kept : rules.slice(0, count)), ...rules.slice(count)];",
+  },
+  {
+    name: "a set is copied, and the rules look it up as it was",
+    file: "enforcer/render/set-versions.ts",
+    find: "[...ruleset.chains].map(([name, list]) => [name, renamedRules(list, names)])",
+    replace: "ruleset.chains",
+  },
 ];

@@ -105,12 +105,38 @@ const NARROW: ClusterDraft = {
   },
 };
 
+/** `a` and `b` are next to each other, and neither is a peer. */
+const SWAPPABLE: ClusterDraft = {
+  policies: {
+    "shop/dbs": { spec: { podSelector: { matchLabels: { tier: "db" } }, ingress: [{ from: [{ podSelector: only("d") }] }] } },
+    "shop/jobs": { spec: { podSelector: { matchLabels: { tier: "job" } }, ingress: [{ from: [GUESTS] }] } },
+  },
+  pods: { a: labelled("a", "db"), b: labelled("b", "job") },
+};
+
+const SWAPPED: ClusterDraft = { ...SWAPPABLE, pods: { a: labelled("a", "job"), b: labelled("b", "db") } };
+
+/** `a` leaves the rules that `b` keeps, and becomes one of their peers; `c`, in the same chain, gets a line. */
+const SHARED: ClusterDraft = {
+  policies: {
+    "shop/webs": { spec: { podSelector: { matchLabels: { wall: "x" } }, ingress: [{ from: [WEBS] }] } },
+    "other/wall": { spec: { podSelector: { matchLabels: { wall: "x" } }, ingress: [{ from: [{ podSelector: {} }] }] } },
+  },
+  pods: { a: { labels: { wall: "x" } }, b: { labels: { wall: "x", tier: "web" } }, c: { labels: {} } },
+};
+
+const GAINED: ClusterDraft = {
+  ...SHARED, pods: { ...SHARED.pods, a: { labels: { tier: "web" } }, c: { labels: { wall: "x" } } },
+};
+
 export const PITFALLS: readonly Pitfall[] = [
   pitfall("ports, and the names that destinations give them", PORTS, NAMES_OF_OTHERS),
   pitfall("blocks with exceptions, at either end", SOURCES, DESTINATIONS),
   pitfall("peers of the own namespace, of another, of the node", PEERS, FEWER_PEERS),
   pitfall("peers that leave while the rules stay", LISTENED, LEFT),
   pitfall("a wall that narrows beside a user's policy", WIDE, NARROW),
+  pitfall("neighbours that swap their labels while all policies stay", SWAPPABLE, SWAPPED),
+  pitfall("a pod that leaves rules whose peers it joins", SHARED, GAINED),
 ];
 
 function pitfall(name: string, before: ClusterDraft, after: ClusterDraft): Pitfall {

@@ -17,6 +17,11 @@ export function worthwhile({ layout }: Combination, rows: readonly Row[]): reado
   return rows.filter((row, index) => "steps" in row || row.case !== rows[index - 1]?.case);
 }
 
+/** The rows that hold in a column. */
+export function applicable({ layout }: Combination, rows: readonly Row[]): readonly Row[] {
+  return rows.filter(({ needs = [] }) => !needs.some((extension) => LACKS[layout].includes(extension)));
+}
+
 /** All rows of one combination, played one after the other in a bed of its own while others are looked at. */
 export class MatrixColumn {
   readonly #outcomes = new Map<Row, PromiseWithResolvers<number>>();

@@ -1,4 +1,4 @@
-import type { Extension } from "../../operator/enforcer/layout/options.ts";
+import { type Extension, EXTENSIONS } from "../../operator/enforcer/layout/options.ts";
 import type { Backend } from "../../operator/enforcer/netfilter/netfilter.ts";
 import type { Family } from "../cases/case.ts";
 import type { Wiring } from "./bed/network.ts";
@@ -12,13 +12,22 @@ export interface Combination {
   readonly layout: Layout;
 }
 
-export type Layout = "whole" | "no marks" | "no sets";
+/** Those that do without one extension alone are in the full table only. */
+export type Layout = "whole" | "no marks" | "no sets" | `without ${Extension}`;
 
 /** What a layout does without: the kernel refuses it. */
 export const LACKS: Readonly<Record<Layout, readonly Extension[]>> = {
   "whole": [],
-  "no marks": ["connmark"],
-  "no sets": ["set", "comment", "bpf", "physdev", "pkttype"],
+  "no marks": ["connmark", "bpf"],
+  "no sets": ["set", "comment", "physdev", "pkttype"],
+  "without connmark": ["connmark"],
+  "without comment": ["comment"],
+  "without set": ["set"],
+  "without bpf": ["bpf"],
+  "without physdev": ["physdev"],
+  "without pkttype": ["pkttype"],
+  "without sctp": ["sctp"],
+  "without log": ["log"],
 };
 
 type Dimensions = { readonly [Key in keyof Combination]: readonly Combination[Key][] };
@@ -39,7 +48,16 @@ export function familiesOf({ family }: Combination): readonly Family[] {
 }
 
 export function everyCombination(): readonly Combination[] {
-  const { backend, family, wiring, layout } = DIMENSIONS;
+  return product(DIMENSIONS);
+}
+
+/** Every combination, and each extension left out alone; pods of both families at once show what each of them alone does. */
+export function fullTable(): readonly Combination[] {
+  const layout = EXTENSIONS.map((extension): Layout => `without ${extension}`);
+  return [...everyCombination(), ...product({ ...DIMENSIONS, family: ["dual"], layout })];
+}
+
+function product({ backend, family, wiring, layout }: Dimensions): readonly Combination[] {
   return layout.flatMap((l) => wiring.flatMap((w) => family.flatMap((f) => backend.map((b) => (
     { backend: b, family: f, wiring: w, layout: l }
   )))));

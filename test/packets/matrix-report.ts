@@ -1,13 +1,14 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { HeldElsewhere } from "../cases/case.ts";
-import { type Combination, title } from "./matrix-combinations.ts";
+import type { Columns, HeldElsewhere } from "../cases/case.ts";
+import { type Combination, familiesOf, title } from "./matrix-combinations.ts";
 
 export type Cell =
   | { readonly kind: "passed"; readonly rows: number; readonly packets: number }
   | { readonly kind: "failed"; readonly rows: readonly string[] }
   /** The case has no rows. */
-  | { readonly kind: "tested elsewhere" };
+  | { readonly kind: "tested elsewhere" }
+  | { readonly kind: "not played"; readonly why: string };
 
 interface Tally {
   passed: number;
@@ -65,6 +66,8 @@ export class MatrixReport {
           return `**failed** ${note(cell.rows.join("; "))}`;
         case "tested elsewhere":
           return "tested elsewhere";
+        case "not played":
+          return `not played ${note(cell.why)}`;
       }
     };
     const caseWords = (number: number): string => {
@@ -88,7 +91,8 @@ export class MatrixReport {
     const tally = this.#tallies.get(key(number, column));
     if (tally === undefined) {
       // Rows that should have been played are excused by nothing.
-      return this.#elsewhere.get(number)?.part === "whole" ? { kind: "tested elsewhere" } : undefined;
+      const held = this.#elsewhere.get(number);
+      return held?.part === "whole" ? heldIn(held, column) : undefined;
     }
     if (tally.failed.length > 0) return { kind: "failed", rows: tally.failed };
     return { kind: "passed", rows: tally.passed, packets: tally.packets };
@@ -100,6 +104,20 @@ export class MatrixReport {
     this.#tallies.set(key(number, column), tally);
     return tally;
   }
+}
+
+/** What tests outside of the table do about a whole case in one column; `undefined` = nobody has said. */
+export function heldIn({ plays = [], notPlayed = [] }: HeldElsewhere, column: Combination): Cell | undefined {
+  if (plays.some((columns) => isIn(column, columns))) return { kind: "tested elsewhere" };
+  const reason = notPlayed.find(({ where }) => isIn(column, where));
+  return reason && { kind: "not played", why: reason.why };
+}
+
+function isIn(column: Combination, { backend, family, wiring, layout }: Columns): boolean {
+  return (backend?.includes(column.backend) ?? true) &&
+    (wiring?.includes(column.wiring) ?? true) &&
+    (layout?.includes(column.layout) ?? true) &&
+    (family?.some((each) => each === column.family || (each === "dual" && familiesOf(column).length === 1)) ?? true);
 }
 
 function reasonOf({ part, notByTable, heldBy }: HeldElsewhere): string {

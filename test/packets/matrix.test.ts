@@ -5,15 +5,15 @@ import { rawCluster } from "../cases/raw-cluster.ts";
 import { planOf } from "./bed/address-plan.ts";
 import { ServicePlane } from "./bed/service-plane.ts";
 import { FULL } from "../depth.ts";
-import { type Combination, everyCombination, pairsOf, pairwise, title } from "./matrix-combinations.ts";
-import { MatrixColumn, worthwhile } from "./matrix-column.ts";
+import { type Combination, everyCombination, fullTable, pairsOf, pairwise, title } from "./matrix-combinations.ts";
+import { applicable, MatrixColumn, worthwhile } from "./matrix-column.ts";
 import { MatrixReport } from "./matrix-report.ts";
 
-const columns = FULL ? everyCombination() : pairwise();
+const columns = FULL ? fullTable() : pairwise();
 const numbers = Array.from({ length: 32 }, (_, index) => index + 1);
 const report = new MatrixReport(numbers, columns, HELD_ELSEWHERE);
 const path = fileURLToPath(new URL(`../report/matrix${FULL ? "-full" : ""}.md`, import.meta.url));
-const rowsOf = (column: Combination) => (FULL ? CASES : worthwhile(column, CASES));
+const rowsOf = (column: Combination) => applicable(column, FULL ? CASES : worthwhile(column, CASES));
 /** Playing is mostly waiting for silence: while one column is looked at, the next is under way. */
 const atOnce = 2;
 

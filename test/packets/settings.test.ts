@@ -64,22 +64,6 @@ describe("what users set, seen by packets", function () {
         await bed.prober.close([flow]);
       });
 
-      for (const failClosed of [true, false]) {
-        it(`failClosed: ${failClosed}`, async () => {
-          await install({ failClosed });
-          const { pods, ...rest } = rawCluster(OPEN, PLAN);
-          const known = pods.filter((pod) => !JSON.stringify(pod).includes('"pod-shop-b"'));
-          await bed.apply({ ...rest, pods: known });
-          const closed: Outcome = failClosed ? "dropped" : "open";
-          const touching = [...both("b", "wan", "TCP"), ...both("wan", "b", "TCP"), ...both("a", "b", "TCP")];
-          assert.deepEqual(await outcomes(touching), touching.map(() => closed), "a pod that nobody knows of yet");
-          const others = [...both("a", "wan", "TCP"), ...both("d", "a", "TCP"), ...both("left", "b", "TCP")];
-          assert.deepEqual(await outcomes(others), others.map(() => "open"), "known pods, and the node itself");
-          await bed.apply({ ...rest, pods });
-          assert.deepEqual(await outcomes(touching), touching.map(() => "open"), "once it is known");
-        });
-      }
-
       it("connmark.mask", async () => {
         await install({ connmarkMask: 0xff00 });
         await bed.apply(rawCluster(DENIED, PLAN));

@@ -5,6 +5,8 @@ import type { AddressPlan, CasePacket, CaseRow, CaseStep, Family, StepRow } from
 import { familiesOf, filteredPacket, readCluster } from "../../cases/evaluation.ts";
 import { CASES, HELD_ELSEWHERE } from "../../cases/index.ts";
 import { rawCluster } from "../../cases/raw-cluster.ts";
+import { fullTable, title } from "../../packets/matrix-combinations.ts";
+import { heldIn } from "../../packets/matrix-report.ts";
 import { plan } from "./plan.ts";
 
 const FAMILIES: readonly (readonly Family[])[] = [["ipv4"], ["ipv6"], ["ipv4", "ipv6"]];
@@ -46,6 +48,19 @@ describe("the table of cases", () => {
     assert.deepEqual(HELD_ELSEWHERE.filter(({ notByTable, heldBy }) => notByTable === "" || heldBy.length === 0), []);
     const files = HELD_ELSEWHERE.flatMap(({ heldBy }) => heldBy);
     assert.deepEqual(files.filter((file) => !existsSync(new URL(`../../../${file}`, import.meta.url))), []);
+  });
+});
+
+describe("a case without rows", () => {
+  for (const held of HELD_ELSEWHERE.filter(({ part }) => part === "whole")) {
+    it(`${held.case} is played, or has a reason why it is not, in every column of the table`, () => {
+      assert.deepEqual(fullTable().filter((column) => heldIn(held, column) === undefined).map(title), []);
+    });
+  }
+
+  it("alone says so: of one with rows the table knows what was played", () => {
+    const others = HELD_ELSEWHERE.filter(({ part }) => part === "rest");
+    assert.deepEqual(others.filter(({ plays, notPlayed }) => plays !== undefined || notPlayed !== undefined), []);
   });
 });
 
