@@ -38,8 +38,9 @@ describe("Channel", () => {
   it("starts it anew after it has ended", async () => {
     const once = channel("sh", "-c", "read line; echo $$ $line");
     const first = await once.request("a\n", line, signal);
-    await once.request("b\n", line, signal).catch(() => undefined);
-    assert.notEqual(await once.request("c\n", line, signal), first);
+    // That it has ended may show only when it is asked.
+    const next = await once.request("b\n", line, signal).catch(() => once.request("c\n", line, signal));
+    assert.notEqual(next.split(" ")[0], first.split(" ")[0]);
   });
 
   it("says what the tool said when it ended without an answer", async () => {
