@@ -30,15 +30,15 @@ const OPERATOR = ["test/cluster/operator/*.test.ts"];
 /** Each lane takes about as long as the other. */
 const FIRST_LANE: readonly Suite[] = [
   { name: "operator", what: "an operator against a real API server", args: [...CLUSTER, ...OPERATOR] },
+];
+const SECOND_LANE: readonly Suite[] = [
+  { name: "verdicts", what: "what becomes of packets, case by case", args: [...PACKETS, ...VERDICTS] },
+  { name: "nodes", what: "an enforcer's life on real nodes", args: [...PACKETS, ...OTHERS] },
   {
     name: "contracts",
     what: "what a real API server says of schemas, rights, clients and tools",
     args: [...CLUSTER, "test/cluster/**/*.test.ts", ...OPERATOR.flatMap((files) => ["--ignore", files])],
   },
-];
-const SECOND_LANE: readonly Suite[] = [
-  { name: "verdicts", what: "what becomes of packets, case by case", args: [...PACKETS, ...VERDICTS] },
-  { name: "nodes", what: "an enforcer's life on real nodes", args: [...PACKETS, ...OTHERS] },
 ];
 const PROBED: readonly Suite[] = [
   { name: "segments", what: "what is done to segments under continuous probes", args: [...PACKETS, ...SEGMENTS] },
