@@ -27,10 +27,12 @@ export async function eachInTurn(acts: readonly (() => Promise<void>)[]): Promis
   if (failures.length > 0) throw joined(failures);
 }
 
-/** Both outcomes, once neither is under way any more. @throws what they threw, joined */
-export async function bothDone<A, B>(one: Promise<A>, other: Promise<B>): Promise<readonly [A, B]> {
-  const outcomes = await Promise.allSettled([one, other]);
-  const [first, second] = outcomes;
-  if (first.status === "fulfilled" && second.status === "fulfilled") return [first.value, second.value];
-  throw joined(outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : [])));
+/** What all of them give, once none is under way any more. @throws what they threw, joined */
+export async function allDone<const Work extends readonly Promise<unknown>[]>(
+  work: Work,
+): Promise<{ -readonly [Index in keyof Work]: Awaited<Work[Index]> }> {
+  const outcomes = await Promise.allSettled(work);
+  const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
+  if (failures.length > 0) throw joined(failures);
+  return await Promise.all(work);
 }

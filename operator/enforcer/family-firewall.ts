@@ -171,8 +171,8 @@ export class FamilyFirewall {
     const next = narrower ? { ...(await this.#next(marks, signal)), ...this.#name(UNNAMED) } : marks;
     // The kernel must not name a state that it may look like half-way: see `#nameState`.
     const from = this.#unnamed === undefined ? marks : { ...marks, ...this.#name(UNNAMED) };
-    // Leavers that are not cut yet may leave it as it was before they came.
-    const to = narrower ? next : from;
+    // Nor while leavers are not cut: they may leave it as it was before they came.
+    const to = narrower ? next : postponed ? from : marks;
     const apart = this.#netfilter.backend === "nft";
     const taken = narrower || postponed || steps === undefined ? plan(current, ruleset, from, to, sets, apart) : steps;
     if (!inForce(taken)) this.#checked.forget();
@@ -183,7 +183,7 @@ export class FamilyFirewall {
     if (narrower) this.#leavers.cut(monotonic());
     if (postponed) this.#leavers.postponed(leaversMs);
     this.#due = false;
-    this.#marks = postponed ? to : next;
+    this.#marks = to;
     this.#state = state;
     // Nobody waits for it: states come in bursts, and the next one then finds it done.
     this.#generations?.refill(signal);

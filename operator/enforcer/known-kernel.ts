@@ -27,7 +27,7 @@ export class KnownKernel {
     return this.#state;
   }
 
-  /** Somebody else may have written. */
+  /** Somebody else may have written, or we are about to: a failure leaves an unknown part in force. */
   forget(): void {
     this.#state = undefined;
   }
@@ -48,7 +48,7 @@ export class KnownKernel {
    */
   fill(fill: string, signal: AbortSignal): void {
     if (fill === "") return;
-    this.#unknown();
+    this.forget();
     this.#filling = this.#netfilter.restoreSets(fill, signal);
     // Whoever goes on is told; whoever does not has a reason of its own.
     this.#filling.catch(() => undefined);
@@ -61,7 +61,7 @@ export class KnownKernel {
 
   /** The other steps of the plan. @throws NetfilterError */
   async run(steps: Plan, signal: AbortSignal): Promise<void> {
-    if (!inForce(steps)) this.#unknown();
+    if (!inForce(steps)) this.forget();
     this.#garbage = undefined;
     const { rules, drain, generation } = steps;
     const filling = this.#filling;
@@ -78,7 +78,7 @@ export class KnownKernel {
 
   /** Writes rules after which the kernel is known to hold `applied`. @throws NetfilterError */
   async amend(rules: string, applied: KernelState, signal: AbortSignal): Promise<void> {
-    this.#unknown();
+    this.forget();
     await this.#restoreRules(rules, signal);
     this.#state = applied;
   }
@@ -94,7 +94,7 @@ export class KnownKernel {
       // nftables lets go of a dead chain's sets only some time later: they go with the next sweep.
       await this.amend(sweepChains, garbage.unchained, signal);
     } else if (sweepSets !== "") {
-      this.#unknown();
+      this.forget();
       await this.#netfilter.restoreSets(sweepSets, signal);
       this.#state = garbage.swept;
     }
@@ -113,10 +113,5 @@ export class KnownKernel {
     if (text === "") return;
     await this.#netfilter.restoreRules(this.#family, text, signal);
     this.#packets.emptied(text);
-  }
-
-  /** Before the first write: a failure leaves an unknown part in force. */
-  #unknown(): void {
-    this.#state = undefined;
   }
 }

@@ -3,7 +3,7 @@ import type { LocalPod, NodeState } from "../api/node-state.ts";
 import { capabilities } from "./capabilities.ts";
 import type { Clock } from "./clock.ts";
 import { closingFindings } from "./closing-findings.ts";
-import { bothDone, eachInTurn, joined } from "./failures.ts";
+import { allDone, eachInTurn } from "./failures.ts";
 import { FamilyFirewall, FamilyRecords } from "./family-firewall.ts";
 import type { FamilyApplied, FamilyPlan } from "./family-firewall.ts";
 import type { Finding } from "./finding.ts";
@@ -167,7 +167,7 @@ export class NodeFirewall {
     const act = (firewall: FamilyFirewall) => firewall.apply(state, signal);
     if (this.#facts === UNKNOWN_HOST) await this.#look(state);
     // Its first pod makes many a bridge. We look while the kernel takes the rules: most pods bring none.
-    const [applied, bridges] = await bothDone(this.#each(state, act), this.#bringsBridges(state));
+    const [applied, bridges] = await allDone([this.#each(state, act), this.#bringsBridges(state)]);
     if (!bridges) return applied;
     await this.#look(state);
     const again = await this.#each(state, act);
@@ -241,10 +241,7 @@ export class NodeFirewall {
 
   async #each(state: NodeState, act: (firewall: FamilyFirewall) => Promise<FamilyApplied>): Promise<Applied> {
     if (this.#settings === undefined) throw new Error("apply before prepare");
-    const outcomes = await Promise.allSettled(this.#families.map(act));
-    const failures = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
-    if (failures.length > 0) throw joined(failures);
-    const applied = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+    const applied = await allDone(this.#families.map(act));
     const rules = { ipv4: 0, ipv6: 0 };
     for (const [index, { family }] of this.#families.entries()) rules[family] = applied[index]?.rules ?? 0;
     const due = applied.map(({ leaversDue }) => leaversDue).filter((at) => at !== undefined);

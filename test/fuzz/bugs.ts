@@ -187,8 +187,8 @@ export const BUGS: readonly SeededBug[] = [
   {
     name: "a bucket stays as it was while it has as many addresses",
     file: "enforcer/layout/buckets.ts",
-    find: "return a.length === b.length && a.every((leaf, index) => leaf === b[index]);",
-    replace: "return a.length === b.length;",
+    find: "sameElements(last.leaves, leaves)",
+    replace: "last.leaves.length === leaves.length",
   },
   {
     name: "a chain of addresses stays as it was, without the new ones",

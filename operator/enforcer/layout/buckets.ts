@@ -5,6 +5,7 @@ import { bucketBranches, contains, prefixText } from "./prefix.ts";
 import type { ChainName, Rule } from "./rule.ts";
 import { goto, rule, within } from "./rule.ts";
 import { contentName } from "./ruleset.ts";
+import { sameElements } from "./same-elements.ts";
 
 /** What tells the chains of one fork from those of another. */
 export interface BucketPlan {
@@ -85,7 +86,7 @@ export class Buckets {
     const buckets = new Map<string, Bucket>();
     const bucket = ({ net, leaves }: LeafGroup): readonly Rule[] => {
       const last = unchanged ? this.#buckets.get(net) : undefined;
-      const rules = last !== undefined && isSame(last.leaves, leaves) ? last.rules : closedWith(leaves.flatMap(linesOf), closing);
+      const rules = last !== undefined && sameElements(last.leaves, leaves) ? last.rules : closedWith(leaves.flatMap(linesOf), closing);
       buckets.set(net, { leaves, rules });
       return rules === undefined ? [] : [forkTo("", net, rules)];
     };
@@ -108,10 +109,6 @@ export class Buckets {
 /** `undefined` if there are no rules. */
 function closedWith(rules: readonly Rule[], closing: readonly Rule[]): readonly Rule[] | undefined {
   return rules.length === 0 ? undefined : [...rules, ...closing];
-}
-
-function isSame(a: readonly Leaf[], b: readonly Leaf[]): boolean {
-  return a.length === b.length && a.every((leaf, index) => leaf === b[index]);
 }
 
 interface Bucket {

@@ -15,6 +15,7 @@ import { contains, coveringPrefixes, fastPrefix, parsePrefix, prefixText } from 
 import type { ChainName, Rule, SetName } from "./rule.ts";
 import { RETURN, rule } from "./rule.ts";
 import type { Ruleset } from "./ruleset.ts";
+import { sameElements } from "./same-elements.ts";
 import { SetShelf } from "./set-shelf.ts";
 import type { SkeletonPlan } from "./skeleton.ts";
 import { DROP_CHAIN, hooks, skeleton } from "./skeleton.ts";
@@ -119,8 +120,7 @@ export class Layout {
     const kept = new Map<ChainName, readonly Rule[]>();
     for (const [name, rules] of chains) {
       const old = before.get(name);
-      const same = old === rules || (old?.length === rules.length && rules.every((rule, index) => rule === old[index]));
-      kept.set(name, same ? old : rules);
+      kept.set(name, old !== undefined && sameElements(old, rules) ? old : rules);
     }
     return kept;
   }
@@ -137,8 +137,7 @@ interface Ground {
 }
 
 function isSame(a: Ground, b: Ground): boolean {
-  if (a.policies !== b.policies || a.isolating !== b.isolating || a.leaves.length !== b.leaves.length) return false;
-  return a.leaves.every((leaf, index) => leaf === b.leaves[index]);
+  return a.policies === b.policies && a.isolating === b.isolating && sameElements(a.leaves, b.leaves);
 }
 
 const DIRECTIONS: readonly Direction[] = ["Egress", "Ingress"];

@@ -1,5 +1,6 @@
 import type { HookPoint } from "../layout/ruleset.ts";
 import { HOOK_POINTS } from "../layout/ruleset.ts";
+import { sameElements } from "../layout/same-elements.ts";
 import type { Chains } from "./chain-lines.ts";
 import type { Hook, KernelState } from "./kernel-state.ts";
 
@@ -84,8 +85,7 @@ export function hooksInForce(wanted: HookLines): Hooks {
 }
 
 export function differ(a: readonly string[] | undefined, b: readonly string[]): boolean {
-  if (a === b) return false;
-  return a === undefined || a.length !== b.length || a.some((line, index) => line !== b[index]);
+  return !sameElements(a, b);
 }
 
 /** In one transaction, so no packet sees the chain without the jump. */

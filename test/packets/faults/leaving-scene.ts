@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import type { Backend } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { buildTraffic } from "../../image/build-traffic.mjs";
 import { Prober } from "../../lab/prober.ts";
@@ -9,6 +8,7 @@ import { addForeignRules, allRules } from "../foreign-rules.ts";
 import { type Place, Vigil, type VigilReport } from "../vigil.ts";
 import { Conversation } from "./conversation.ts";
 import { ALLOWED, CHANGING, KEPT, NEVER } from "./stream-scene.ts";
+import { endServers, serveTraffic } from "./traffic-servers.ts";
 
 const PODS = ["web", "db"] as const;
 /** More than is promised: a busy machine sends fewer. */
@@ -29,13 +29,7 @@ export class LeavingScene implements Place {
     this.#before = before;
     this.#traffic = traffic;
     const ports = KEPT.concat(NEVER).map(({ port }) => port);
-    const listen = [`-tcp=${[...new Set(ports)].join()}`, `-udp=${[...new Set(ports)].join()}`];
-    // They end with this process, however that ends.
-    this.#servers = PODS.map((pod) => (
-      spawn("setpriv", ["--pdeathsig", "KILL", "--", ...this.#enter(pod), traffic, "serve", `-name=${pod}`, ...listen], {
-        stdio: "ignore",
-      })
-    ));
+    this.#servers = PODS.map((pod) => serveTraffic(this.#enter(pod), traffic, pod, ports));
   }
 
   static async create(backend: Backend): Promise<LeavingScene> {
@@ -51,10 +45,7 @@ export class LeavingScene implements Place {
   }
 
   async remove(): Promise<void> {
-    for (const server of this.#servers) {
-      server.kill("SIGKILL");
-      if (server.exitCode === null && server.signalCode === null) await once(server, "close");
-    }
+    await endServers(this.#servers);
     await this.node.remove();
   }
 

@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import type { ChildProcess } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { EnforcerSettings } from "../../../operator/api/enforcer-settings.ts";
@@ -16,6 +15,7 @@ import type { StateDraft } from "../enforcer-state.ts";
 import { type Pair, type Place, Vigil, type VigilReport } from "../vigil.ts";
 import { Conversation } from "./conversation.ts";
 import type { FaultyOrder, Many } from "./stream-operator.ts";
+import { endServers, serveTraffic } from "./traffic-servers.ts";
 
 type Pod = "web" | "db";
 
@@ -82,10 +82,7 @@ export class StreamScene implements Place {
   }
 
   async remove(): Promise<void> {
-    for (const server of this.#servers) {
-      server.kill("SIGKILL");
-      if (server.exitCode === null && server.signalCode === null) await once(server, "close");
-    }
+    await endServers(this.#servers);
     await this.node.remove();
   }
 
@@ -225,7 +222,5 @@ function onPort(port: number): readonly ResolvedPort[] {
 /** It ends with this process, however that ends. */
 function serve(node: EnforcedNode, pod: string, traffic: string): ChildProcess {
   const inPod = ["ip", "netns", "exec", node.network.namespace(pod)];
-  const ports = [PORT, STRANGE_PORT].join();
-  const argv = [...inPod, traffic, "serve", `-name=${pod}`, `-tcp=${ports}`, `-udp=${ports}`];
-  return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], { stdio: "ignore" });
+  return serveTraffic(inPod, traffic, pod, [PORT, STRANGE_PORT]);
 }

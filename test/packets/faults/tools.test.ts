@@ -109,42 +109,18 @@ describe("tools that are not what they were", function () {
   });
 
   it("an ipset that hangs: said, what is in force stays, and the change comes once it answers", async () => {
-    const end = await begin("nft", { stalledAfterMs: STALLED_MS });
-    const held = await toolbox.hold("ipset");
-    let released = 0;
-    try {
+    await hangs("ipset", async () => {
       await endTool(enforcerPid(), "ipset");
-      const change = scene.bed.apply(scene.cluster(NARROW));
-      await held.begun();
-      await said(/^ApplyStalled: /);
-      released = monotonicMs();
-      await held.release();
-      await change;
-    } finally {
-      await held.release();
-      await toolbox.mend("ipset");
-    }
-    await end("ipset that hangs", released);
+      return { change: scene.bed.apply(scene.cluster(NARROW)) };
+    });
   });
 
   it("a conntrack that hangs: said, what is in force stays, and the change comes once it answers", async () => {
-    const end = await begin("nft", { stalledAfterMs: STALLED_MS });
-    const held = await toolbox.hold("conntrack");
-    let released = 0;
-    try {
+    await hangs("conntrack", async () => ({
       // Whoever has just started knows of no value yet that no connection carries.
-      const change = scene.bed.revive("left", { ...options("nft"), stalledAfterMs: STALLED_MS })
-        .then(() => scene.bed.apply(scene.cluster(NARROW)));
-      await held.begun();
-      await said(/^ApplyStalled: /);
-      released = monotonicMs();
-      await held.release();
-      await change;
-    } finally {
-      await held.release();
-      await toolbox.mend("conntrack");
-    }
-    await end("conntrack that hangs", released);
+      change: scene.bed.revive("left", { ...options("nft"), stalledAfterMs: STALLED_MS })
+        .then(() => scene.bed.apply(scene.cluster(NARROW))),
+    }));
   });
 
   it("a conntrack that hangs over a pod that is gone holds up no change", async () => {
@@ -226,6 +202,25 @@ describe("tools that are not what they were", function () {
       report.assertAll(CHANGING, "dropped", { from: held });
       assert.match(await ready(), /^Enforcing: /);
     };
+  }
+
+  /** @param needing begins a change that needs the tool, from now on or soon: it is said to wait, and comes once the tool goes on */
+  async function hangs(tool: string, needing: () => Promise<{ readonly change: Promise<void> }>): Promise<void> {
+    const end = await begin("nft", { stalledAfterMs: STALLED_MS });
+    const held = await toolbox.hold(tool);
+    let released = 0;
+    try {
+      const { change } = await needing();
+      await held.begun();
+      await said(/^ApplyStalled: /);
+      released = monotonicMs();
+      await held.release();
+      await change;
+    } finally {
+      await held.release();
+      await toolbox.mend(tool);
+    }
+    await end(`${tool} that hangs`, released);
   }
 
   function options(backend: Backend) {
