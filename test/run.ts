@@ -52,6 +52,19 @@ interface Count {
   readonly skipped: number;
   /** A suite without a single test is a broken path, not a success. */
   readonly broken: boolean;
+  /** What mocha says of each test that failed, its first lines: said once more at the very end, where they are looked for. */
+  readonly failures: readonly string[];
+}
+
+const FAILURE_LINES = 12;
+
+/** The failures of a run, from what mocha's `spec` reporter prints under "N failing". */
+function failuresIn(output: string): readonly string[] {
+  const [, list = ""] = output.split(/^ +\d+ failing$/m);
+  return list.split(/^(?= {2}\d+\) )/m).slice(1).map((failure) => {
+    const lines = failure.split("\n").filter((line) => line.trim() !== "" && !/^\s+at /.test(line));
+    return lines.slice(0, FAILURE_LINES).join("\n");
+  });
 }
 
 /** One run of mocha. What it prints is kept, and shown in one piece. */
@@ -81,7 +94,8 @@ class SuiteRun {
     const closing = stripVTControlCharacters(this.#output).slice(-200_000);
     const count = (word: string) => Number(closing.match(new RegExp(`^\\s*(\\d+) ${word}\\b`, "m"))?.[1] ?? 0);
     const passed = count("passing");
-    return { passed, failed: count("failing"), skipped: count("pending"), broken: code !== 0 || passed === 0 };
+    const broken = code !== 0 || passed === 0;
+    return { passed, failed: count("failing"), skipped: count("pending"), broken, failures: failuresIn(closing) };
   }
 
   async #mocha(args: readonly string[]): Promise<number> {
@@ -120,6 +134,7 @@ const sinceStart = (): number => Math.round((performance.now() - started) / 1000
 const counts = [await new SuiteRun(QUICK).count];
 // What is broken in the small need not be looked at in the large.
 if (counts.every(({ broken }) => !broken)) counts.push(...await play(FIRST_LANE, SECOND_LANE), ...await play(PROBED));
+for (const failure of counts.flatMap(({ failures }) => failures)) process.stdout.write(`\n${failure}\n`);
 const sum = (of: (count: Count) => number) => counts.reduce((total, count) => total + of(count), 0);
 process.stdout.write(`\nall suites: ${sinceStart()} s\n`);
 const [passed, failed] = [sum((count) => count.passed), sum((count) => count.failed)];

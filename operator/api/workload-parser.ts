@@ -14,13 +14,16 @@ export function readPod(object: unknown): Pod {
   const status = root.at("status");
   const phase = status.present ? status.at("phase").or((reader) => reader.text(), "") : "";
   const finished = phase === "Succeeded" || phase === "Failed";
+  const addresses = finished || !status.present ? [] : readAddresses(status);
+  const addressMissing = phase === "Running" && addresses.length === 0;
   return {
     namespace: meta.at("namespace").text(),
     name: meta.at("name").text(),
     uid: meta.at("uid").text(),
     labels: meta.at("labels").or((reader) => reader.texts(), {}),
     nodeName: spec.at("nodeName").or((reader) => reader.text(), ""),
-    addresses: finished || !status.present ? [] : readAddresses(status),
+    addresses,
+    ...(addressMissing && { addressMissing }),
     hostNetwork: spec.at("hostNetwork").or((reader) => reader.flag(), false),
     finished,
     deleting: meta.at("deletionTimestamp").present,

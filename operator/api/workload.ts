@@ -11,6 +11,8 @@ export interface Pod {
   readonly nodeName: string;
   /** Of `status.podIPs`, canonical text; empty until the pod has a network, and for finished pods. */
   readonly addresses: readonly string[];
+  /** Its containers run, and yet it has no address. Absent otherwise, as it is of nearly all. */
+  readonly addressMissing?: true;
   readonly hostNetwork: boolean;
   /** `Succeeded` or `Failed`: its address may already be another pod's. */
   readonly finished: boolean;

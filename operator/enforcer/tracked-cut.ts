@@ -38,6 +38,23 @@ export async function cutTracked(
     return !allowsFlow(state, flow) || (around && isLinkLocal(flow));
   });
   await netfilter.forget(family, denied, signal);
+  const answers = new Set(denied.filter(isUdp).map(({ source, sourcePort, server, serverPort }) => {
+    return ends(server, serverPort, source, sourcePort);
+  }));
+  if (answers.size === 0) return;
+  // What a server still answered has begun a flow of its own, whose replies the client's words would be from then on.
+  const begun = (await netfilter.flows(family, signal)).filter((flow) => {
+    return isUdp(flow) && answers.has(ends(flow.source, flow.sourcePort, flow.server, flow.serverPort));
+  });
+  await netfilter.forget(family, begun, signal);
+}
+
+function isUdp({ protocol }: Flow): boolean {
+  return protocol === "UDP";
+}
+
+function ends(...either: readonly [string, number, string, number]): string {
+  return either.join(" ");
 }
 
 /** Such connections from pod to pod cross a bridge alone, see `wireGuard`. */

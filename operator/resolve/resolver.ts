@@ -18,6 +18,8 @@ import { auditId, policyId, resolvePolicy } from "./policy-resolution.ts";
 /** Path of the selector that says whom a NetworkPolicy protects. */
 const SUBJECT = "spec.podSelector";
 
+const ADDRESS_MISSING = "runs without an address, so it is nobody's peer and no rule is about it";
+
 /** Something that was left out, and so matches nothing. To be said in a status. */
 export interface ResolveProblem {
   readonly kind: "Pod" | "NetworkPolicy";
@@ -228,8 +230,9 @@ export class Resolver {
 
   #noteAddresses({ key, pod, counts }: LivePod): void {
     const nonsense = counts ? pod.addresses.filter((address) => parseAddress(address) === undefined) : [];
-    if (nonsense.length === 0) this.#podProblems.delete(key);
-    else this.#podProblems.set(key, `no IP address: ${nonsense.join(", ")}`);
+    if (nonsense.length > 0) this.#podProblems.set(key, `no IP address: ${nonsense.join(", ")}`);
+    else if (counts && pod.addressMissing) this.#podProblems.set(key, ADDRESS_MISSING);
+    else this.#podProblems.delete(key);
   }
 
   /** Lets a policy count as it is now, unless it is retired. */

@@ -11,6 +11,11 @@ export interface Flow {
   readonly serverPort: number;
 }
 
+/** As connection tracking lists it. */
+export interface TrackedFlow extends Flow {
+  readonly sourcePort: number;
+}
+
 /**
  * Whether `state` allows a connection to go on: what the chains of `layout` say, straight from the state. Used only
  * where the kernel cannot judge established connections by itself.

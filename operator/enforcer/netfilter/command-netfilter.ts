@@ -1,6 +1,6 @@
 import type { Family } from "../layout/family.ts";
 import { FAMILIES } from "../layout/family.ts";
-import type { Flow } from "../layout/flow-verdict.ts";
+import type { Flow, TrackedFlow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
 import { rulesOf, setsOf } from "./absence.ts";
 import { parseFlows } from "./conntrack-parser.ts";
@@ -155,7 +155,7 @@ export class CommandNetfilter implements Netfilter {
     return stdout.trim() !== "";
   }
 
-  async flows(family: Family, signal: AbortSignal): Promise<readonly Flow[]> {
+  async flows(family: Family, signal: AbortSignal): Promise<readonly TrackedFlow[]> {
     const { stdout } = await this.#ask(CONNTRACK, ["-L", "-f", family], signal);
     return parseFlows(stdout);
   }

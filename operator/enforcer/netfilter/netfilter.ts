@@ -1,5 +1,5 @@
 import type { Family } from "../layout/family.ts";
-import type { Flow } from "../layout/flow-verdict.ts";
+import type { Flow, TrackedFlow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
 
 /** What the enforcer needs of the kernel. */
@@ -28,7 +28,7 @@ export interface Netfilter {
   /** Whether a tracked connection's mark has this value in these bits (`0x10000/0xffff0000`). @throws NetfilterError */
   connectionHolds(family: Family, mark: string, signal: AbortSignal): Promise<boolean>;
   /** All tracked connections of TCP, UDP, SCTP and ICMP. @throws NetfilterError */
-  flows(family: Family, signal: AbortSignal): Promise<readonly Flow[]>;
+  flows(family: Family, signal: AbortSignal): Promise<readonly TrackedFlow[]>;
   /**
    * Makes connection tracking forget these, and all others from the same client to the same port of the server. Those
    * that have ended by themselves do not matter. @throws NetfilterError

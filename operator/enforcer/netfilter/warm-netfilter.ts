@@ -1,5 +1,5 @@
 import type { Family } from "../layout/family.ts";
-import type { Flow } from "../layout/flow-verdict.ts";
+import type { Flow, TrackedFlow } from "../layout/flow-verdict.ts";
 import type { KernelState } from "../render/kernel-state.ts";
 import { Channel, ChannelBroken } from "./channel.ts";
 import { iptablesProgram, RESTORE } from "./iptables.ts";
@@ -100,7 +100,7 @@ export class WarmNetfilter implements Netfilter {
     return this.#cold.connectionHolds(family, mark, signal);
   }
 
-  flows(family: Family, signal: AbortSignal): Promise<readonly Flow[]> {
+  flows(family: Family, signal: AbortSignal): Promise<readonly TrackedFlow[]> {
     return this.#cold.flows(family, signal);
   }
 

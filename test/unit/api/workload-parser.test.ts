@@ -9,6 +9,12 @@ describe("reading what runs", () => {
     assert.deepEqual(["Running", "Succeeded", "Failed"].map((phase) => pod({}, { phase, podIPs: [{ ip: "10.1.0.2" }] }).addresses), [["10.1.0.2"], [], []]);
   });
 
+  it("misses the address of a pod that runs, not of one that starts, ends or has the node's", () => {
+    const missing = (phase: string, podIPs?: object[]) => pod({}, { phase, podIPs }).addressMissing;
+    assert.deepEqual([missing("Running"), missing("Running", [])], [true, true]);
+    assert.deepEqual([missing("Pending"), missing("Failed"), missing("Running", [{ ip: "10.1.0.2" }])], [undefined, undefined, undefined]);
+  });
+
   it("knows the named ports of containers and of sidecars, not of init containers", () => {
     const container = (name: string, port: number) => ({ ports: [{ name, containerPort: port }, { containerPort: port + 1 }] });
     const { ports } = pod({ containers: [container("http", 80)], initContainers: [container("setup", 90), { ...container("mesh", 15000), restartPolicy: "Always" }] }, {});

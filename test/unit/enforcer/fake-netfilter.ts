@@ -2,7 +2,7 @@ import type { Backend, MemberView, Netfilter } from "../../../operator/enforcer/
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import type { Family } from "../../../operator/enforcer/layout/family.ts";
 import { familyOf } from "../../../operator/enforcer/layout/family.ts";
-import type { Flow } from "../../../operator/enforcer/layout/flow-verdict.ts";
+import type { Flow, TrackedFlow } from "../../../operator/enforcer/layout/flow-verdict.ts";
 import { HOOK_POINTS } from "../../../operator/enforcer/layout/ruleset.ts";
 import type { KernelSet, KernelState } from "../../../operator/enforcer/render/kernel-state.ts";
 import { OTHER_FAMILY, setKind } from "../../../operator/enforcer/render/set-kind.ts";
@@ -20,7 +20,9 @@ export class FakeNetfilter implements Netfilter {
   /** Words that no rule and no set may hold: extensions that this kernel does not have. */
   readonly refuses: string[] = [];
   /** Tracked connections. */
-  tracked: Flow[] = [];
+  tracked: TrackedFlow[] = [];
+  /** Connections that begin while the next ones are forgotten. */
+  begun: readonly TrackedFlow[] = [];
   /** What was written, in order: `sets` or `rules` and the text. */
   readonly written: (readonly ["sets" | "rules", string])[] = [];
   /** Marks that connections hold. */
@@ -106,12 +108,13 @@ export class FakeNetfilter implements Netfilter {
     return this.held.values().some((each) => ((Number(each.split("/")[0]) & mask) >>> 0) === value);
   }
 
-  async flows(): Promise<readonly Flow[]> {
+  async flows(): Promise<readonly TrackedFlow[]> {
     return this.tracked;
   }
 
   async forget(_family: Family, flows: readonly Flow[]): Promise<void> {
-    this.tracked = this.tracked.filter((flow) => !flows.includes(flow));
+    this.tracked = [...this.tracked.filter((flow) => !(flows as readonly Flow[]).includes(flow)), ...this.begun];
+    this.begun = [];
   }
 
   async forgetAddress(_family: Family, address: string): Promise<void> {

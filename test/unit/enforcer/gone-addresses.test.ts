@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { NodeState } from "../../../operator/api/node-state.ts";
 import type { FamilyPlan } from "../../../operator/enforcer/family-firewall.ts";
 import { FamilyFirewall, FamilyRecords } from "../../../operator/enforcer/family-firewall.ts";
-import type { Flow } from "../../../operator/enforcer/layout/flow-verdict.ts";
+import type { TrackedFlow } from "../../../operator/enforcer/layout/flow-verdict.ts";
 import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
 import type { Netfilter } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
@@ -14,7 +14,9 @@ describe("the addresses of pods that are gone", () => {
   const { signal } = new AbortController();
   const GONE = nodeState({});
   const KEEP = { mask: 0, options: { ...DEFAULT_OPTIONS, establishedFlows: "Keep" } } as const;
-  const asked = (client: string): Flow => ({ protocol: "UDP", source: client, server: "10.9.9.9", serverPort: 53 });
+  const asked = (client: string): TrackedFlow => ({
+    protocol: "UDP", source: client, sourcePort: 1_024, server: "10.9.9.9", serverPort: 53,
+  });
 
   async function started(
     kernel: Netfilter, change: Partial<FamilyPlan> = {}, records?: FamilyRecords,

@@ -268,4 +268,15 @@ describe("Resolver: over time", () => {
     assert.deepEqual(resolver.problems().map(({ kind, object }) => `${kind} ${object}`),
       ["Pod shop/db", "NetworkPolicy shop/u", "Pod shop/v", "Pod shop/w"]);
   });
+
+  it("says of a pod that it runs without an address, until it has one", () => {
+    const resolver = resolve({ pods: [pod("shop/w", "n1", [], { tier: "web" }, { addressMissing: true })], policies: [ingress] });
+    assert.deepEqual(resolver.problems(), [{
+      kind: "Pod", object: "shop/w", message: "runs without an address, so it is nobody's peer and no rule is about it",
+    }]);
+    resolver.setPod(web("shop/w", "10.0.0.2"));
+    assert.deepEqual(resolver.problems(), []);
+    resolver.setPod(pod("shop/w", "n1", [], { tier: "web" }, { addressMissing: true, hostNetwork: true }));
+    assert.deepEqual(resolver.problems(), [], "it has its node's");
+  });
 });
