@@ -20,7 +20,7 @@ const CLUSTER_DNS = {
 };
 const ASSERTIONS = [{ from: [{ anywhere: {} }], to: [{ tier: "db" }], expect: "Deny" }];
 const SLOW = {
-  reason: "ApplyStalled", message: "what the node is to do takes longer than 30 s, and is still waited for",
+  reason: "ApplyStalled", message: "what the node is to do takes longer than 7 s, and is still waited for",
 };
 
 const shop = (more: Readonly<Record<string, unknown>> = {}) => segmentPolicy(TIERED, {
