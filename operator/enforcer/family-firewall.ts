@@ -81,14 +81,22 @@ export class FamilyFirewall {
     this.#owners = new Owners(family);
   }
 
-  /** Installs the skeleton where there is none. What an earlier run left stays as it is. @throws NetfilterError */
-  async prepare(signal: AbortSignal): Promise<void> {
+  /**
+   * Installs the skeleton where there is none. What an earlier run left stays as it is.
+   * @param judged packets are judged elsewhere until a state comes: what is no pod's is not closed before, nor are pods
+   * @throws NetfilterError
+   */
+  async prepare(signal: AbortSignal, judged = false): Promise<void> {
     const kernel = await this.#kernel.read(signal);
     const { mask, options } = this.#plan;
     const standing = kernelMarks(kernel);
     this.#marks = standing?.mask === mask ? standing : await this.#fresh(signal);
-    const text = skeletonText(kernel, layout(EMPTY_STATE, this.family, options), this.#marks);
-    if (text !== "") await this.#netfilter.restoreRules(this.family, text, signal);
+    const empty = layout(EMPTY_STATE, this.family, judged ? { ...options, closedNets: [] } : options);
+    const text = skeletonText(kernel, empty, this.#marks);
+    if (text === "") return;
+    // Where it was missing anyone may have slipped through.
+    this.#due = true;
+    await this.#netfilter.restoreRules(this.family, text, signal);
   }
 
   /** By which a kernel that holds `state` calls it. */
@@ -116,7 +124,6 @@ export class FamilyFirewall {
   async #apply(state: NodeState, found: KernelState | undefined, signal: AbortSignal): Promise<FamilyApplied> {
     const owners = this.#owners.changes(this.#state, state);
     const { gone } = this.#records;
-    gone.add(owners.left);
     // A pod that came after another was gone, and before what that one had open was forgotten, takes its place as well.
     const moved = [...owners.moved, ...(await gone.claim(owners.came))];
     if (moved.length > 0) {
@@ -167,7 +174,8 @@ export class FamilyFirewall {
     const leaving = sets.drain !== "" || this.#leavers.due !== undefined;
     const postponed = leaving && !narrowed && this.#leavers.mayWait(monotonic(), leaversMs);
     const narrower = narrowed || (leaving && !postponed);
-    this.#due = narrower;
+    // Postponed ones are known to the next apply only if this one comes to its end.
+    this.#due = narrower || postponed;
     const next = narrower ? { ...(await this.#next(marks, signal)), ...this.#name(UNNAMED) } : marks;
     // The kernel must not name a state that it may look like half-way: see `#nameState`.
     const from = this.#unnamed === undefined ? marks : { ...marks, ...this.#name(UNNAMED) };
@@ -184,6 +192,8 @@ export class FamilyFirewall {
     if (postponed) this.#leavers.postponed(leaversMs);
     this.#due = false;
     this.#marks = to;
+    // Not before: a pod whose leaving failed may stay.
+    this.#records.gone.add(this.#owners.changes(this.#state, state).left);
     this.#state = state;
     // Nobody waits for it: states come in bursts, and the next one then finds it done.
     this.#generations?.refill(signal);

@@ -1,3 +1,4 @@
+import { NetfilterError } from "./netfilter/netfilter.ts";
 import { deniedValue, nextGeneration, runText } from "./render/marks.ts";
 
 /**
@@ -24,13 +25,21 @@ export class Generations {
     this.#isHeld = isHeld;
   }
 
-  /** The next one. Only the first, and those after a search that failed, are waited for. */
+  /**
+   * The next one. Only the first, and those after a search that failed, are waited for.
+   * @throws NetfilterError if there is none
+   */
   async next(signal: AbortSignal): Promise<number> {
-    for (;;) {
+    const values = deniedValue(this.#mask);
+    // Each look gets on by one value at least: after so many it has come round.
+    for (let looks = 0; looks <= values; looks += 1) {
       const generation = this.#free.shift();
       if (generation !== undefined) return generation;
       await (this.#looking ?? this.#look(signal));
     }
+    const mask = `0x${this.#mask.toString(16)}`;
+    const message = `tracked connections carry each of the ${values - 1} values of the connection mark's bits ${mask}`;
+    throw new NetfilterError("GenerationsExhausted", `${message}: give the setting connmark.mask more bits`);
   }
 
   /** Looks for more where they run short. To be called when nobody waits; what goes wrong shows when one is needed. */

@@ -30,6 +30,8 @@ export class KnownKernel {
   /** Somebody else may have written, or we are about to: a failure leaves an unknown part in force. */
   forget(): void {
     this.#state = undefined;
+    // What to sweep up was found out from what was known.
+    this.#garbage = undefined;
   }
 
   /** Nothing is left to be swept up. */
@@ -57,6 +59,7 @@ export class KnownKernel {
   /** When what was begun is over, however it ended. */
   async still(): Promise<void> {
     await this.#filling.catch(() => undefined);
+    this.#filling = Promise.resolve();
   }
 
   /** The other steps of the plan. @throws NetfilterError */

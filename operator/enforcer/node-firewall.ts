@@ -100,6 +100,7 @@ export class NodeFirewall {
   async #prepareOn(netfilter: Netfilter, settings: NodeSettings, signal: AbortSignal): Promise<void> {
     const field = await chooseField(netfilter, settings.connmarkMask, signal);
     const findings: KernelFinding[] = field.kind === "ours" ? [] : [field.finding];
+    const judged = this.#families.length > 0 || (settings.failClosed && (await this.#othersJudge(netfilter, signal)));
     const families: FamilyFirewall[] = [];
     for (const family of FAMILIES) {
       const { lacks, findings: more } = await capabilities(netfilter, family, signal);
@@ -114,7 +115,7 @@ export class NodeFirewall {
         monotonic: this.#options.monotonic,
       };
       const firewall = new FamilyFirewall(netfilter, family, given, this.#records[family]);
-      await firewall.prepare(signal);
+      await firewall.prepare(signal, judged);
       families.push(firewall);
     }
     this.#netfilter?.close();
@@ -127,6 +128,17 @@ export class NodeFirewall {
     this.#otherIsSwept = false;
     this.#facts = UNKNOWN_HOST;
     this.#closing = undefined;
+  }
+
+  /** Whether an earlier run has left rules in the other backend that still judge packets. */
+  async #othersJudge({ backend }: Netfilter, signal: AbortSignal): Promise<boolean> {
+    const other = this.#options.netfilter(otherThan(backend));
+    try {
+      const left = await Promise.all(FAMILIES.map((family) => other.leftovers(family, signal)));
+      return standingOf(left.map(({ chains }) => ({ chains, name: undefined }))) !== "bare";
+    } finally {
+      other.close();
+    }
   }
 
   /** What the kernel holds beside `state`, which an earlier run had in force; after `prepare`. @throws NetfilterError */
@@ -263,7 +275,7 @@ export class NodeFirewall {
 
   /** With both backends, the chosen one first. */
   async #onBoth<T>(act: (tables: readonly Netfilter[]) => Promise<T>): Promise<T> {
-    const other = this.#options.netfilter(this.backend === "nft" ? "legacy" : "nft");
+    const other = this.#options.netfilter(otherThan(this.backend));
     try {
       return await act(this.#netfilter === undefined ? [other] : [this.#netfilter, other]);
     } finally {
@@ -272,7 +284,7 @@ export class NodeFirewall {
   }
 
   async #sweepOther(signal: AbortSignal): Promise<void> {
-    const other = this.#options.netfilter(this.backend === "nft" ? "legacy" : "nft");
+    const other = this.#options.netfilter(otherThan(this.backend));
     try {
       await removeChains([other], signal);
     } finally {
@@ -283,6 +295,10 @@ export class NodeFirewall {
 
 /** To list the rules of everybody is too dear for every look at the node. */
 const LOOKS_FOR_MARKS = 12;
+
+function otherThan(backend: Backend): Backend {
+  return backend === "nft" ? "legacy" : "nft";
+}
 
 function addressesOf(pods: IteratorObject<LocalPod>): ReadonlySet<string> {
   return new Set(pods.flatMap(({ addresses }) => addresses));

@@ -29,6 +29,8 @@ export class PacketTotals {
   readonly #totals = new Map<string, number>();
   #last = new Map<string, number>();
   #looking: Promise<void> | undefined;
+  /** How often a chain has been emptied. */
+  #emptied = 0;
 
   /** By chain. */
   get totals(): ReadonlyMap<string, number> {
@@ -41,7 +43,13 @@ export class PacketTotals {
    * @param reached how many packets reached the last rule of each chain
    */
   async look(reached: () => Promise<ReadonlyMap<string, number>>): Promise<void> {
-    this.#looking ??= reached().then((chains) => this.#take(chains)).finally(() => (this.#looking = undefined));
+    const emptied = this.#emptied;
+    this.#looking ??= reached()
+      .then((chains) => {
+        // What was read of a chain before it was emptied would count once more.
+        if (emptied === this.#emptied) this.#take(chains);
+      })
+      .finally(() => (this.#looking = undefined));
     await this.#looking;
   }
 
@@ -60,7 +68,10 @@ export class PacketTotals {
 
   /** The kernel has taken these rules: what they empty counts from nothing. */
   emptied(rules: string): void {
-    for (const [, chain = ""] of rules.matchAll(EMPTYING)) this.#last.delete(chain);
+    for (const [, chain = ""] of rules.matchAll(EMPTYING)) {
+      this.#last.delete(chain);
+      this.#emptied += 1;
+    }
   }
 
   #take(chains: ReadonlyMap<string, number>): void {

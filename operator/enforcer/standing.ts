@@ -30,7 +30,8 @@ export function standingOf(stands: readonly Stand[]): Standing {
  */
 function isBare(chains: KernelState["chains"]): boolean {
   const classes = chains.entries().some(([name, lines]) => CLASS.test(name) && lines.length > 0);
-  if (classes) return !leadsOn(chains);
+  // Nor is it a flush where the way to them has just been taken away by us, and the state is yet to be named.
+  if (classes) return !leadsOn(chains) && writtenFor(chains) !== UNNAMED;
   return (writtenFor(chains) ?? UNNAMED) === UNNAMED;
 }
 

@@ -184,9 +184,13 @@ export class StreamClient {
         agent: new Agent({ keepAlive: false, maxCachedSessions: 0 }),
       });
       sent.on("response", (response) => {
-        answered.abort();
-        if (response.statusCode === 200) resolve(response);
-        else refusal(response).then(reject, reject);
+        if (response.statusCode === 200) {
+          answered.abort();
+          resolve(response);
+        } else {
+          // What it says may never come to its end.
+          void refusal(response).then(reject, reject).finally(() => answered.abort());
+        }
       });
       sent.on("error", (error) => {
         answered.abort();

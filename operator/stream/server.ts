@@ -94,7 +94,8 @@ export class StreamServer {
     response.writeHead(200, { "content-type": "application/x-ndjson", "cache-control": "no-store" });
     let reason = "the client has gone";
     const attachment = hub.attach(node, {
-      write: (text) => response.write(text),
+      // One that has ended takes nothing more: what it missed is part of the snapshot that it comes back for.
+      write: (text) => !response.writableEnded && response.write(text),
       end: (why) => {
         reason = why;
         // A reader that takes nothing would never see the end of what waits for it.

@@ -42,7 +42,8 @@ function membersOf(side: string, set: AddressSet | undefined, family: Family): r
 /** A block without its exceptions as plain networks. */
 function blockNets(members: readonly string[], side: string, family: Family): readonly (readonly Match[])[] {
   const parse = (text: string): Prefix => {
-    return parsePrefix(text.includes("/") ? text : `${text}/${ADDRESS_BITS[family]}`, family);
+    const net = undotted(text);
+    return parsePrefix(net.includes("/") ? net : `${net}/${ADDRESS_BITS[family]}`, family);
   };
   const [holes, nets] = [" nomatch", ""].map((flag) => {
     return members.filter((member) => member.endsWith(" nomatch") === (flag !== "")).map((member) => {
@@ -52,6 +53,14 @@ function blockNets(members: readonly string[], side: string, family: Family): re
   const kind = side === "src" ? "source" : "destination";
   return (nets ?? []).flatMap((net) => subtract(net, holes ?? [], family)).map((net) => {
     return [{ kind, net: prefixText(net, family) } as const];
+  });
+}
+
+/** An IPv6 address that ends as IPv4 does, as the kernel's tools print some, with groups alone. */
+function undotted(text: string): string {
+  return text.replace(/(?<=:)(\d+)\.(\d+)\.(\d+)\.(\d+)/, (_, ...octets: string[]) => {
+    const [a = 0, b = 0, c = 0, d = 0] = octets.slice(0, 4).map(Number);
+    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
   });
 }
 

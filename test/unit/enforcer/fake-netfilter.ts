@@ -16,7 +16,7 @@ type Chains = Map<string, string[]>;
  * whole or not at all.
  */
 export class FakeNetfilter implements Netfilter {
-  readonly backend: Backend = "nft";
+  readonly backend: Backend;
   /** Words that no rule and no set may hold: extensions that this kernel does not have. */
   readonly refuses: string[] = [];
   /** Tracked connections. */
@@ -33,6 +33,10 @@ export class FakeNetfilter implements Netfilter {
   readonly failures: (NetfilterError | undefined)[] = [];
   readonly #tables: Record<Family, Chains> = { ipv4: emptyTable(), ipv6: emptyTable() };
   readonly #sets: Sets = new Map();
+
+  constructor(backend: Backend = "nft") {
+    this.backend = backend;
+  }
 
   async read(family: Family): Promise<KernelState> {
     const sets = [...this.#sets].map(([name, { made, members }]): [string, KernelSet] => {

@@ -61,6 +61,20 @@ describe("Generations", () => {
     assert.equal(tracked.looks.length, 1, "there are enough");
   });
 
+  it("are said to be used up where connections carry all of them", async () => {
+    let looks = 0;
+    const all = new Generations(0xff00, 7, async () => {
+      looks += 1;
+      return true;
+    });
+    await assert.rejects(all.next(signal), /carry each of the 254 values .* 0xff00: give the setting connmark\.mask more bits/);
+    assert.ok(looks < 2_000, `${looks} looks`);
+    const one = new Tracked();
+    for (let value = 1; value <= 254; value += 1) if (value !== 100) one.values.add(value << 8 >> 8);
+    const found = new Generations(0xff0000, 101, one.isHeld);
+    assert.equal(await found.next(signal), 100, "one is left, the last that is looked at");
+  });
+
   it("are looked for again after a failure, which is said to who waits", async () => {
     const tracked = new Tracked();
     tracked.failing = true;

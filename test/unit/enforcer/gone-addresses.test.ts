@@ -89,6 +89,19 @@ describe("the addresses of pods that are gone", () => {
     assert.deepEqual(kernel.tracked, [asked("10.1.0.5")], "it is the new pod's");
   });
 
+  it("are not gone as long as the state without their pod is not in force: the pod may stay", async () => {
+    const kernel = new FakeNetfilter();
+    const firewall = await started(kernel);
+    await firewall.apply(guarded([]), signal);
+    kernel.failures.push(new NetfilterError("ApplyFailed", "no"));
+    await assert.rejects(firewall.apply(GONE, signal));
+    await firewall.apply(guarded([]), signal);
+    kernel.tracked = [asked("10.1.0.5")];
+    await firewall.sweep(signal);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+    assert.deepEqual(kernel.tracked, [asked("10.1.0.5")]);
+  });
+
   it("hold up no state while they are forgotten, and are let go of for the one whose pod has one", async () => {
     const kernel: Netfilter = new FakeNetfilter();
     const forgotten: string[] = [];

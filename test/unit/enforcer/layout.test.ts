@@ -287,3 +287,16 @@ const draftAndShuffle = fc
     };
     return [draft((list) => list), draft((list) => list.toReversed())] as const;
   });
+
+describe("a kernel without sets", () => {
+  it("takes blocks with exceptions among IPv4-mapped addresses, which are printed as IPv4 is", () => {
+    const egress = [{ peers: [{ cidr: "::/0", except: ["::ffff:0:0/96"] }] }];
+    const state = nodeState({ pods: { a: { address: "fd00::5", egress: ["out"] } }, policies: { out: { egress } } });
+    const { chains } = layout(state, "ipv6", { ...DEFAULT_OPTIONS, lacks: new Set(["set"]) });
+    const lines = [...chains].flatMap(([name, rules]) => (name.startsWith("TW-CE") ? rules : []));
+    const nets = lines.flatMap(({ matches }) => matches.flatMap((match) => (match.kind === "destination" ? [match.net] : [])));
+    // All but one network of 96 bits: a half, a quarter of it, and so on.
+    assert.equal(nets.length, 96);
+    assert.ok(nets.includes("::/81") && !nets.some((net) => net.startsWith("::ffff:0")));
+  });
+});

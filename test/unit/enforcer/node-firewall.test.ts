@@ -8,6 +8,7 @@ import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.t
 import { type Applied, NodeFirewall, type NodeSettings } from "../../../operator/enforcer/node-firewall.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
+import { PacketWalk } from "./packet-walk.ts";
 
 const SETTINGS: NodeSettings = { ...DEFAULT_ENFORCER_SETTINGS, podCIDRs: [] };
 const ROUTED: HostFacts = { ...UNKNOWN_HOST };
@@ -140,6 +141,36 @@ describe("NodeFirewall", () => {
       assert.deepEqual(reasons, [[], [incomplete], [], [incomplete, refused]]);
       await firewall.prepare({ ...SETTINGS, podCIDRs: [] }, signal);
       assert.deepEqual((await firewall.apply(odd, signal)).findings, []);
+    });
+  });
+
+  describe("failClosed, on another backend than before", () => {
+    const CLOSED: NodeSettings = { ...SETTINGS, failClosed: true, podCIDRs: ["10.1.0.0/24"], backend: "nft" };
+    const packet = { source: "10.2.0.1", destination: FOUR, protocol: "tcp", port: 80 } as const;
+    const isOpen = async (kernel: FakeNetfilter) => new PacketWalk(await kernel.read("ipv4")).of(packet).passes;
+
+    it("closes nothing before the state is in force there", async () => {
+      const [nft, legacy] = [new FakeNetfilter(), new FakeNetfilter("legacy")];
+      const firewall = firewallOn(nft, ROUTED, legacy);
+      await firewall.prepare(CLOSED, signal);
+      assert.equal(await isOpen(nft), false, "as long as nobody knows of any pod");
+      await firewall.apply(podsAt(FOUR), signal);
+      await firewall.prepare({ ...CLOSED, backend: "legacy" }, signal);
+      assert.deepEqual([await isOpen(nft), await isOpen(legacy)], [true, true]);
+      await firewall.apply(podsAt("10.1.0.6"), signal);
+      assert.equal(await isOpen(legacy), false);
+    });
+
+    it("nor at a start, where an earlier run has left rules in the first one", async () => {
+      const [nft, legacy] = [new FakeNetfilter(), new FakeNetfilter("legacy")];
+      const first = firewallOn(nft, ROUTED, legacy);
+      await first.prepare(CLOSED, signal);
+      await first.apply(podsAt(FOUR), signal);
+      await first.sweep(signal);
+      const second = firewallOn(nft, ROUTED, legacy);
+      await second.prepare({ ...CLOSED, backend: "legacy" }, signal);
+      await second.uphold(signal);
+      assert.equal(await isOpen(legacy), true);
     });
   });
 

@@ -41,6 +41,20 @@ class CountingNetfilter extends FakeNetfilter {
   }
 }
 
+describe("packets that are read while their chain is emptied", () => {
+  it("are counted once", async () => {
+    const totals = new PacketTotals();
+    const { promise, resolve } = Promise.withResolvers<ReadonlyMap<string, number>>();
+    await totals.look(async () => new Map([["TW-DROP", 100]]));
+    const looking = totals.look(() => promise);
+    totals.emptied("*filter\n:TW-DROP - [0:0]\n-A TW-DROP -j DROP\nCOMMIT\n");
+    resolve(new Map([["TW-DROP", 100]]));
+    await looking;
+    await totals.look(async () => new Map([["TW-DROP", 5]]));
+    assert.equal(totals.totals.get("TW-DROP"), 105);
+  });
+});
+
 describe("packets that are counted", () => {
   const { signal } = new AbortController();
 

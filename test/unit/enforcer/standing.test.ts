@@ -57,6 +57,7 @@ describe("what a kernel holds beside a disk copy", () => {
     { name: "the copy's rules, without a name: something may be missing", stands: [halfway, nothing], is: "other" },
     { name: "something newer", stands: [newer, nothing], is: "other" },
     { name: "no isolated pod any more, and that with a name", stands: [emptied, nothing], is: "other" },
+    { name: "no isolated pod any more since a moment ago, yet without a name", stands: [without(halfway, "TW-I"), nothing], is: "other" },
     { name: "the copy, and something in the other backend too", stands: [copy, leftover], is: "other" },
     { name: "a skeleton, and something in the other backend", stands: [skeleton, leftover], is: "other" },
   ];
