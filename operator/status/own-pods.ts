@@ -17,18 +17,19 @@ export function foreignPeerFindings(
 ): readonly string[] {
   // Where only one direction is controlled the other side denies nothing.
   if (spec.policyTypes.length < 2) return [];
-  const byName = new Map(spec.tiers.map((tier) => [tier.name, tier]));
   return spec.tiers.flatMap((tier) =>
     (["ingress", "egress"] as const).flatMap((direction) => {
       const peers = tier[direction].flatMap((rule) => rule.peers.filter((peer) => peer.kind === "pods"));
-      const homes = namespaces.filter((namespace) => livesIn(tier, namespace));
+      if (peers.length === 0) return [];
+      const homes = new Set(namespaces.filter((namespace) => livesIn(tier, namespace)));
       const ours = placed.filter(({ tiers }) => tiers.includes(tier.name));
-      const named = (member: PlacedPod) => peers.some((peer) => homes.some((home) => covers(peer, home, member)));
+      const opposite = OPPOSITE[direction];
+      const answers = new Map(spec.tiers.map((own) => [own.name, answersOf(own, opposite, tier, ours)]));
       const denied = placed.find(
         (member) =>
           member.isolated &&
-          named(member) &&
-          !member.tiers.some((name) => answers(byName.get(name), OPPOSITE[direction], tier, ours, member)) &&
+          peers.some((peer) => covers(peer, homes, member)) &&
+          !member.tiers.some((name) => answers.get(name)?.(member.namespace)) &&
           !tier[direction].some(({ peers: all }) =>
             all.some((peer) => peer.kind === "tier" && member.tiers.includes(peer.tier)),
           ),
@@ -37,32 +38,42 @@ export function foreignPeerFindings(
       const { namespace, name } = denied.pod;
       return [
         `${direction} of tier ${tier.name} selects pod ${namespace}/${name} of this segment by its labels; ` +
-          `the pod's own ${OPPOSITE[direction]} is not opened by that: name its tier`,
+          `the pod's own ${opposite} is not opened by that: name its tier`,
       ];
     }),
   );
 }
 
-/** Whether `peer`, in a policy in namespace `home`, selects the pod. */
-function covers(peer: PodsPeer, home: SurveyedNamespace, { pod, namespace }: PlacedPod): boolean {
+/** Whether `peer`, in policies in each of `homes`, selects the pod. */
+function covers(peer: PodsPeer, homes: ReadonlySet<SurveyedNamespace>, { pod, namespace }: PlacedPod): boolean {
+  const { podSelector = {}, namespaceSelector } = peer;
+  // Without a namespaceSelector a peer is of its policy's own namespace; with one it is the same from everywhere.
   const inScope =
-    peer.namespaceSelector === undefined ? namespace === home : selects(peer.namespaceSelector, namespace.labels);
-  return inScope && selects(peer.podSelector ?? {}, pod.labels);
+    namespaceSelector === undefined
+      ? homes.has(namespace)
+      : homes.size > 0 && selects(namespaceSelector, namespace.labels);
+  return inScope && selects(podSelector, pod.labels);
 }
 
-/** Whether the pod's own tier says yes as well, to some pod of `other` at least. */
-function answers(
-  own: Tier | undefined,
+/**
+ * Tells whether the tier `own` of a namespace says yes as well, to some pod of `other` at least. The pods are gone
+ * through once for each peer, not once more for each pod that asks: segments have a hundred thousand.
+ */
+function answersOf(
+  own: Tier,
   direction: "ingress" | "egress",
   other: Tier,
   pods: readonly PlacedPod[],
-  { namespace }: PlacedPod,
-): boolean {
-  return (own?.[direction] ?? []).some(({ peers }) =>
-    peers.some((peer) => {
-      if (peer.kind === "anywhere") return true;
-      if (peer.kind === "tier") return peer.tier === other.name;
-      return peer.kind === "pods" && pods.some((pod) => covers(peer, namespace, pod));
-    }),
-  );
+): (home: SurveyedNamespace) => boolean {
+  const peers = own[direction].flatMap((rule) => rule.peers);
+  if (peers.some((peer) => peer.kind === "anywhere" || (peer.kind === "tier" && peer.tier === other.name))) {
+    return () => true;
+  }
+  const everywhere = new Set(pods.map(({ namespace }) => namespace));
+  const found = peers
+    .filter((peer) => peer.kind === "pods")
+    .map((peer) => ({ peer, covered: pods.filter((pod) => covers(peer, everywhere, pod)) }));
+  if (found.some(({ peer, covered }) => peer.namespaceSelector !== undefined && covered.length > 0)) return () => true;
+  const homes = new Set(found.flatMap(({ covered }) => covered.map(({ namespace }) => namespace)));
+  return (home) => homes.has(home);
 }
