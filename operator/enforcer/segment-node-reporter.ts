@@ -26,10 +26,15 @@ export interface ReporterOptions {
 const RETRY: Backoff = { firstMs: 250, mostMs: 5_000 };
 /** Counts alone are not urgent: with thousands of nodes they add up. */
 const CALM_MS = 1_000;
+/**
+ * After so long, and up to twice that, what was written is said again: the SegmentNode may have been deleted and made
+ * anew since. To the API server the same apply once more is no write, and thousands of nodes do not come together.
+ */
+const AGAIN_MS = 300_000;
 
 /**
  * Writes the newest report into the node's SegmentNode: confirmations and conditions at once, counts at most once a
- * second, nothing when nothing changed.
+ * second, nothing for minutes when nothing changed.
  */
 export class SegmentNodeReporter {
   readonly #options: ReporterOptions;
@@ -53,10 +58,12 @@ export class SegmentNodeReporter {
     const { clock, log, random, sink } = this.#options;
     let failures = 0;
     let calmUntil = 0;
+    let knownUntil = Infinity;
     while (!signal.aborted) {
+      if (clock.monotonic() >= knownUntil) this.#written = undefined;
       const wanted = this.#wanted;
       if (wanted === undefined || !differs(wanted, this.#written)) {
-        await this.#wakeUp.sleep(Infinity, clock, signal);
+        await this.#wakeUp.sleep(knownUntil - clock.monotonic(), clock, signal);
         continue;
       }
       const rest = urgent(wanted, this.#written) ? 0 : calmUntil - clock.monotonic();
@@ -69,6 +76,7 @@ export class SegmentNodeReporter {
         this.#written = wanted;
         failures = 0;
         calmUntil = clock.monotonic() + CALM_MS;
+        knownUntil = clock.monotonic() + AGAIN_MS * (1 + random());
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;

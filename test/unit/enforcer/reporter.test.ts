@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { SegmentNodeStatus } from "../../../operator/api/segment-node.ts";
-import type { Clock } from "../../../operator/enforcer/clock.ts";
 import type { LineLogger } from "../../../operator/enforcer/line-logger.ts";
 import type { NodeReport } from "../../../operator/enforcer/node-report.ts";
 import { segmentNodeStatus } from "../../../operator/enforcer/node-report.ts";
 import { SegmentNodeReporter } from "../../../operator/enforcer/segment-node-reporter.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
+import { VirtualClock } from "./virtual-clock.ts";
 
 const SILENT: LineLogger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -83,27 +83,9 @@ describe("segmentNodeStatus", () => {
 });
 
 describe("SegmentNodeReporter", () => {
-  /** Time that passes only in sleeps, and then at once. */
-  class LeapingClock implements Clock {
-    now = 0;
-
-    monotonic(): number {
-      return this.now;
-    }
-
-    timestamp(): string {
-      return new Date(this.now).toISOString();
-    }
-
-    async sleep(ms: number, signal: AbortSignal): Promise<void> {
-      if (ms < 1e9) this.now += ms;
-      else await new Promise((resolve) => signal.addEventListener("abort", resolve));
-      await new Promise(setImmediate);
-    }
-  }
-
-  async function written(reports: readonly NodeReport[], failures = 0) {
-    const clock = new LeapingClock();
+  /** What is written within so many seconds of the last report, with the time of it; the reports come all at once. */
+  async function written(reports: readonly NodeReport[], { failures = 0, seconds = 10, random = 0 } = {}) {
+    const clock = new VirtualClock();
     const stop = new AbortController();
     const writes: (readonly [number, SegmentNodeStatus])[] = [];
     let left = failures;
@@ -111,20 +93,21 @@ describe("SegmentNodeReporter", () => {
       version: "1.0.0",
       log: SILENT,
       clock,
-      random: () => 0,
+      random: () => random,
       sink: {
         async write(status) {
           left -= 1;
           if (left >= 0) throw new Error("404 not found");
-          writes.push([clock.now, status]);
+          writes.push([clock.monotonic(), status]);
         },
       },
     });
     const done = reporter.run(stop.signal);
     for (const each of reports) {
       reporter.report(each);
-      for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+      await clock.pass(0);
     }
+    await clock.pass(seconds * 1_000);
     stop.abort();
     await done;
     return writes.map(([at, status]) => [at, status.policies[0]?.generation, status.rules.ipv4]);
@@ -143,6 +126,16 @@ describe("SegmentNodeReporter", () => {
   });
 
   it("tries again, waiting longer each time, while there is no SegmentNode", async () => {
-    assert.deepEqual(await written([report(1)], 3), [[250 + 500 + 1_000, 1, 20]]);
+    assert.deepEqual(await written([report(1)], { failures: 3 }), [[250 + 500 + 1_000, 1, 20]]);
+  });
+
+  it("says the same again after minutes, each node at its own time: the SegmentNode may have been made anew", async () => {
+    assert.deepEqual(await written([report(1)], { seconds: 700 }), [[0, 1, 20], [300_000, 1, 20], [600_000, 1, 20]]);
+    assert.deepEqual(await written([report(1)], { seconds: 700, random: 0.5 }), [[0, 1, 20], [450_000, 1, 20]]);
+  });
+
+  it("counts those minutes from the last write", async () => {
+    const changed = [report(1), report(1, 21)];
+    assert.deepEqual(await written(changed, { seconds: 302 }), [[0, 1, 20], [1_000, 1, 21], [301_000, 1, 21]]);
   });
 });
