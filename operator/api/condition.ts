@@ -15,6 +15,9 @@ export interface Condition {
 
 export type ConditionDraft = Omit<Condition, "lastTransitionTime" | "observedGeneration">;
 
+/** What the schemas take; one message above it, and the API server refuses the whole status. */
+const LONGEST_MESSAGE = 32_768;
+
 /**
  * Drafts as conditions, with the transition time of the previous condition of that type where its status is the same.
  */
@@ -27,8 +30,14 @@ export function settleConditions(
   return drafts.map((draft) => {
     const before = previous.find(({ type }) => type === draft.type);
     const lastTransitionTime = before?.status === draft.status ? before.lastTransitionTime : now;
-    return { ...draft, observedGeneration, lastTransitionTime };
+    return { ...draft, message: cut(draft.message), observedGeneration, lastTransitionTime };
   });
+}
+
+/** The schemas count characters, of which there are never more than code units; none is cut in two. */
+function cut(message: string): string {
+  if (message.length <= LONGEST_MESSAGE) return message;
+  return `${message.slice(0, LONGEST_MESSAGE - 1).replace(/[\uD800-\uDBFF]$/, "")}…`;
 }
 
 /** @throws ReadError */
