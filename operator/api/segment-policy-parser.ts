@@ -22,6 +22,7 @@ class NotImplementedError extends ReadError {}
 
 const DEFAULT_QUARANTINE_LABEL = "tierwall.io/quarantine";
 const LONGEST_NAME = 40;
+const NO_STATUS: SegmentPolicyStatus = { observedGeneration: -1, conditions: [] };
 const DIRECTIONS: readonly Direction[] = ["Ingress", "Egress"];
 const BOUNDARIES = ["Namespace", "Segment"] as const;
 const MODES = ["Enforce", "Audit"] as const;
@@ -37,7 +38,7 @@ export function readSegmentPolicy(object: unknown): SegmentPolicy {
   return {
     metadata: readMeta(root),
     verdict: judge(root),
-    status: root.at("status").or(readStatus, { observedGeneration: -1, conditions: [] }),
+    status: readStatus(root.at("status")),
     statusText: canonicalJson(root.at("status").value ?? {}),
     finalizers: root
       .at("metadata")
@@ -164,11 +165,21 @@ function checkHomes(tiers: readonly Tier[], boundary: SegmentPolicySpec["boundar
   throw new ReadError(`spec.tiers[${index}].namespaceSelector`, "needs boundary: Segment");
 }
 
+/**
+ * One that cannot be read counts as none, and ours will take its place: whoever may write a status must not make the
+ * whole object unreadable, which is left out of the store as if it were deleted.
+ */
 function readStatus(status: Reader): SegmentPolicyStatus {
-  return {
-    observedGeneration: status.at("observedGeneration").or((reader) => reader.integer(), -1),
-    conditions: status.at("conditions").or((list) => list.each(readCondition), []),
-  };
+  if (!status.present) return NO_STATUS;
+  try {
+    return {
+      observedGeneration: status.at("observedGeneration").or((reader) => reader.integer(), -1),
+      conditions: status.at("conditions").or((list) => list.each(readCondition), []),
+    };
+  } catch (error) {
+    if (!(error instanceof ReadError)) throw error;
+    return NO_STATUS;
+  }
 }
 
 function notImplemented(field: Reader): NotImplementedError {

@@ -45,4 +45,12 @@ describe("reading a SegmentPolicy", () => {
     };
     assert.deepEqual([quarantine("a/b"), quarantine("a/b=c"), quarantine("")], [{ key: "a/b", value: undefined }, { key: "a/b", value: "c" }, undefined]);
   });
+
+  // Of what the schema lets through (int64), and of what it does not.
+  for (const status of [{ observedGeneration: 2 ** 60 }, { conditions: [{ type: "Ready", status: "True", observedGeneration: 2 ** 60 }] }, { conditions: {} }, []]) {
+    it(`takes a status that it cannot read for none: ${JSON.stringify(status)}`, () => {
+      const read = readSegmentPolicy({ metadata: { name: "p" }, spec: { namespaceSelector: { matchLabels: { a: "b" } } }, status });
+      assert.deepEqual([read.verdict.accepted, read.status], [true, { observedGeneration: -1, conditions: [] }]);
+    });
+  }
 });
