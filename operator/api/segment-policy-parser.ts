@@ -13,7 +13,8 @@ import type {
   SpecVerdict,
   Tier,
 } from "./segment-policy.ts";
-import { readStrictSelector, readTier } from "./tier-parser.ts";
+import { readStrictSelector } from "./strict-parser.ts";
+import { readTier } from "./tier-parser.ts";
 
 /**
  * A part of the language that this version cannot hold yet. Accepting and ignoring it would open or cut connections.

@@ -2,8 +2,8 @@ import { parseNetwork } from "./address.ts";
 import { DEFAULT_ENFORCER_SETTINGS, isConnmarkField, type EnforcerSettings } from "./enforcer-settings.ts";
 import { NAMESPACE_NAME_LABEL } from "./meta.ts";
 import type { NetworkPolicyPeer } from "./network-policy.ts";
-import { readPeer } from "./network-policy-parser.ts";
 import type { Reader } from "./reader.ts";
+import { readStrictPeer } from "./strict-parser.ts";
 
 /**
  * The operator's settings file. Every key has a default; an unknown one is refused, since a typo would change
@@ -194,7 +194,7 @@ function readDns(dns: Reader): Settings["dns"] {
 
 function readDnsPeer(peer: Reader): DnsPeer {
   const service = peer.at("service");
-  if (!service.present) return { kind: "peer", peer: readPeer(peer) };
+  if (!service.present) return { kind: "peer", peer: readStrictPeer(peer) };
   peer.onlyKeys(["service"]);
   service.onlyKeys(["namespace", "name"]);
   return { kind: "service", namespace: service.at("namespace").text(), name: service.at("name").text() };

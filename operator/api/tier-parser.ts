@@ -1,14 +1,9 @@
-import { parseAddress, parseNetwork, type Network } from "./address.ts";
-import { isLabelKey, isLabelValue } from "./label-syntax.ts";
-import type { LabelSelector } from "./label-selector.ts";
-import { readSelector } from "./meta-parser.ts";
-import type { IPBlock } from "./network-policy.ts";
-import { readIPBlock, readPort } from "./network-policy-parser.ts";
+import { readPort } from "./network-policy-parser.ts";
 import { ReadError, type Reader } from "./reader.ts";
 import type { Tier, TierPeer, TierPort, TierRule } from "./segment-policy.ts";
+import { readStrictBlock, readStrictSelector } from "./strict-parser.ts";
 
 const PEER_KINDS = ["tier", "podSelector", "namespaceSelector", "ipBlock", "anywhere", "kubeAPIServer", "nodes"];
-const LABEL_VALUE = "a label value: at most 63 of letters, digits, '-', '_' and '.'";
 const TIER_NAME = /^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$/;
 /** IANA service names, as Kubernetes takes them for a container port. */
 const PORT_NAME = /^(?=.*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$/;
@@ -28,24 +23,6 @@ export function readTier(tier: Reader): Tier {
     ingress: tier.at("ingress").or((list) => list.each((rule) => readRule(rule, "from")), []),
     egress: tier.at("egress").or((list) => list.each((rule) => readRule(rule, "to")), []),
   };
-}
-
-/** @throws ReadError, also for a key or value that no label can have */
-export function readStrictSelector(reader: Reader): LabelSelector {
-  const selector = readSelector(reader);
-  for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
-    const label = reader.at("matchLabels").at(key);
-    if (!isLabelKey(key)) throw new ReadError(label.path, "is no label key: write [prefix/]name");
-    if (!isLabelValue(value)) throw label.wrong(LABEL_VALUE);
-  }
-  for (const requirement of reader.at("matchExpressions").or((list) => list.list(), [])) {
-    const key = requirement.at("key");
-    if (!isLabelKey(key.text())) throw key.wrong("a label key: write [prefix/]name");
-    for (const value of requirement.at("values").or((list) => list.list(), [])) {
-      if (!isLabelValue(value.text())) throw value.wrong(LABEL_VALUE);
-    }
-  }
-  return selector;
 }
 
 function readRule(rule: Reader, side: "from" | "to"): TierRule {
@@ -100,32 +77,6 @@ function readTierPeer(peer: Reader, side: "from" | "to"): TierPeer {
 function readEmpty(reader: Reader): true {
   reader.onlyKeys([]);
   return true;
-}
-
-/** In the one form that the API server's schema takes: a mistyped digit then shows as host bits. */
-function readStrictBlock(reader: Reader): IPBlock {
-  const block = readIPBlock(reader);
-  const whole = readNetwork(reader.at("cidr"));
-  for (const except of reader.at("except").or((list) => list.list(), [])) {
-    const part = readNetwork(except);
-    const inside = part.bits === whole.bits && part.length > whole.length && contains(whole, part);
-    if (!inside) throw except.wrong(`a network inside ${block.cidr} and smaller`);
-  }
-  return block;
-}
-
-function readNetwork(cidr: Reader): Network {
-  const text = cidr.text();
-  const network = parseNetwork(text);
-  if (network === undefined) throw cidr.wrong("a network such as 10.72.0.0/16 or fd00:72::/32");
-  const address = parseAddress(text.slice(0, text.indexOf("/")));
-  if (address?.value !== network.base) throw cidr.wrong("a network without host bits, such as 10.72.0.0/16");
-  return network;
-}
-
-function contains(whole: Network, part: Network): boolean {
-  const shift = BigInt(whole.bits - whole.length);
-  return part.base >> shift === whole.base >> shift;
 }
 
 function readTierPort(port: Reader): TierPort {

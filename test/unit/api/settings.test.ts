@@ -22,11 +22,24 @@ describe("settings", () => {
     assert.deepEqual(rest, { ...DEFAULTS, backend: "legacy", failClosed: true });
   });
 
+  it("take DNS peers in the form in which the API server stores them", () => {
+    const { dns } = read("dns: {peers: [{namespaceSelector: {matchLabels: {}}, podSelector: {matchLabels: {dns: x}, matchExpressions: []}}, {ipBlock: {cidr: fd00::a/128, except: []}}]}");
+    assert.deepEqual(dns.peers, [
+      { kind: "peer", peer: { namespaceSelector: {}, podSelector: { matchLabels: { dns: "x" } } } },
+      { kind: "peer", peer: { ipBlock: { cidr: "fd00::a/128" } } },
+    ]);
+  });
+
   const bad: readonly { yaml: string; says: RegExp }[] = [
     { yaml: "enforcr: Managed", says: /^enforcr: unknown field; known here: enforcer, / },
     { yaml: "enforcer: Yes", says: /^enforcer: must be one of Auto, Managed, Disabled; not "Yes"$/ },
     { yaml: "timings: {heartbeatMs: 0}", says: /^timings\.heartbeatMs: must be a whole number from 1 to / },
     { yaml: "dns: {peers: [{podSelector: {matchLabel: {}}}]}", says: /^dns\.peers\[0\]\.podSelector\.matchLabel: unknown field/ },
+    { yaml: "dns: {peers: [{ipBlock: {cidr: 169.254.20.10}}]}", says: /^dns\.peers\[0\]\.ipBlock\.cidr: must be a network such as 169\.254\.20\.10\/32; not "169\.254\.20\.10"$/ },
+    { yaml: "dns: {peers: [{ipBlock: {cidr: 10.96.0.10/16}}]}", says: /^dns\.peers\[0\]\.ipBlock\.cidr: must be a network without host bits/ },
+    { yaml: "dns: {peers: [{ipBlock: {cidr: 10.96.0.0/16, except: [10.97.0.0/24]}}]}", says: /^dns\.peers\[0\]\.ipBlock\.except\[0\]: must be a network inside 10\.96\.0\.0\/16 and smaller/ },
+    { yaml: "dns: {peers: [{podSelector: {matchLabels: {a/b/c: x}}}]}", says: /^dns\.peers\[0\]\.podSelector\.matchLabels\.a\/b\/c: is no label key/ },
+    { yaml: "dns: {peers: [{podSelector: {}, ipBlock: {cidr: 10.96.0.0/16}}]}", says: /^dns\.peers\[0\]: must be an ipBlock alone, or podSelector and\/or namespaceSelector/ },
     { yaml: "ports: {stream: 70000}", says: /^ports\.stream: must be a whole number from 1 to 65535; not 70000$/ },
     { yaml: "nodeTraffic: Deny", says: /^nodeTraffic: must be one of Allow, Enforce; not "Deny"$/ },
     { yaml: "establishedFlows: cut", says: /^establishedFlows: must be one of Cut, Keep; not "cut"$/ },
