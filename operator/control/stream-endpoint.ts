@@ -92,6 +92,7 @@ export class StreamEndpoint {
       audience: STREAM_AUDIENCE,
       username: `system:serviceaccount:${namespace}:${ENFORCER_NAME}`,
       now: Date.now,
+      monotonic: () => performance.now(),
     });
     return new StreamServer({
       tls: tlsOf(serving),

@@ -29,6 +29,8 @@ export interface AuthenticatorOptions {
   readonly username: string;
   /** Wall clock, milliseconds since the epoch: tokens say in it when they expire. */
   readonly now: () => number;
+  /** Milliseconds that never go back: beliefs last by it. */
+  readonly monotonic: () => number;
   /** How long an answer is believed. */
   readonly positiveMs?: number;
   readonly negativeMs?: number;
@@ -41,6 +43,8 @@ interface Cached {
   readonly answer: Promise<TokenReviewStatus>;
   /** `Infinity` while the question is open: whoever comes meanwhile waits for the same answer. */
   until: number;
+  /** By the wall clock; of a token that was vouched for, `Infinity` of every other. */
+  expiry: number;
 }
 
 /**
@@ -81,16 +85,17 @@ export class StreamAuthenticator {
   }
 
   async #review(token: string): Promise<TokenReviewStatus> {
-    const { now, review, audience } = this.#options;
+    const { audience, monotonic, negativeMs = 5_000, positiveMs = 60_000, review } = this.#options;
     const key = createHash("sha256").update(token).digest("base64");
     const known = this.#cache.get(key);
-    if (known !== undefined && now() < known.until) return await known.answer;
-    const asked: Cached = { answer: review(token, [audience]), until: Infinity };
+    if (known !== undefined && this.#isBelieved(known)) return await known.answer;
+    const asked: Cached = { answer: review(token, [audience]), until: Infinity, expiry: Infinity };
     this.#makeRoom();
     this.#cache.set(key, asked);
     try {
       const status = await asked.answer;
-      asked.until = this.#believedUntil(status, token);
+      asked.until = monotonic() + (status.authenticated ? positiveMs : negativeMs);
+      if (status.authenticated) asked.expiry = expiryOf(token);
       return status;
     } catch (error) {
       // Not knowing is no answer: the next one asks again.
@@ -99,14 +104,14 @@ export class StreamAuthenticator {
     }
   }
 
-  #believedUntil({ authenticated }: TokenReviewStatus, token: string): number {
-    const { now, positiveMs = 60_000, negativeMs = 5_000 } = this.#options;
-    return authenticated ? Math.min(now() + positiveMs, expiryOf(token)) : now() + negativeMs;
+  #isBelieved({ until, expiry }: Cached): boolean {
+    const { monotonic, now } = this.#options;
+    return monotonic() < until && now() < expiry;
   }
 
   #makeRoom(): void {
     if (this.#cache.size < MAX_CACHED) return;
-    for (const [key, { until }] of this.#cache) if (until <= this.#options.now()) this.#cache.delete(key);
+    for (const [key, cached] of this.#cache) if (!this.#isBelieved(cached)) this.#cache.delete(key);
     const [oldest] = this.#cache.keys();
     if (this.#cache.size >= MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
   }

@@ -35,7 +35,7 @@ describe("the API server's word on tokens", function () {
   const ask = async (token: string, nodeName: string) => {
     const result = await new StreamAuthenticator({
       review: tokenReviewer(client), enforcerPods: (name, uid) => enforcers.get(`${name}/${uid}`),
-      audience: AUDIENCE, username: `system:serviceaccount:${NAMESPACE}:${ENFORCER}`, now: () => Date.now(),
+      audience: AUDIENCE, username: `system:serviceaccount:${NAMESPACE}:${ENFORCER}`, now: () => Date.now(), monotonic: () => performance.now(),
     }).authenticate(token, nodeName);
     return result.allowed ? "allowed" : `${result.status} ${result.reason}`;
   };

@@ -17,7 +17,7 @@ const extra = (key: string, ...values: readonly string[]) => ({ ...good, extra: 
 
 /** An authenticator whose API server gives `answer`, one review at a time on `open`. */
 function scene(answer: TokenReviewStatus | Error = good) {
-  const seen = { now: 1_000_000, reviews: 0, answer, pods: new Map([["enforcer-a/uid-a", { nodeName: "node-a" }]]) };
+  const seen = { now: 0, putBack: 0, reviews: 0, answer, pods: new Map([["enforcer-a/uid-a", { nodeName: "node-a" }]]) };
   const authenticator = new StreamAuthenticator({
     review: async () => {
       seen.reviews += 1;
@@ -28,7 +28,8 @@ function scene(answer: TokenReviewStatus | Error = good) {
     enforcerPods: (name, uid) => seen.pods.get(`${name}/${uid}`),
     audience: "tierwall-operator",
     username: USER,
-    now: () => seen.now,
+    now: () => 1_000_000 + seen.now - seen.putBack,
+    monotonic: () => seen.now,
   });
   return { seen, ask: async (token = "t", node = "node-a") => {
     const result = await authenticator.authenticate(token, node);
@@ -105,5 +106,24 @@ describe("stream authenticator", () => {
     assert.equal(await ask(), 503);
     seen.answer = good;
     assert.equal(await ask(), 200);
+  });
+
+  for (const authenticated of [true, false]) {
+    it(`believes ${authenticated ? "a good" : "a bad"} answer no longer when the wall clock is put back`, async () => {
+      const { seen, ask } = scene({ ...good, authenticated });
+      await ask();
+      seen.putBack = 3_600_000;
+      seen.now += 60_000;
+      await ask();
+      assert.equal(seen.reviews, 2);
+    });
+  }
+
+  it("remembers that a token is refused, whatever it says of its own end", async () => {
+    const { seen, ask } = scene({ ...good, authenticated: false });
+    const token = `h.${Buffer.from(JSON.stringify({ exp: 1 })).toString("base64url")}.s`;
+    await Promise.all([ask(token), ask(token)]);
+    await ask(token);
+    assert.equal(seen.reviews, 1);
   });
 });
