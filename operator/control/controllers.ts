@@ -1,4 +1,5 @@
 import { API_VERSION, STATUS_FIELD_MANAGER } from "../api/meta.ts";
+import { readSegmentPolicy } from "../api/segment-policy-parser.ts";
 import type { Settings } from "../api/settings.ts";
 import { applyStatus } from "../kube/apply.ts";
 import type { ApiClient } from "../kube/client.ts";
@@ -185,7 +186,8 @@ export class Controllers implements Work {
       sink: {
         write: async ({ metadata: { name, uid } }, status) => {
           const object = { apiVersion: API_VERSION, kind: "SegmentPolicy", metadata: { name, uid }, status };
-          await applyStatus(client, SEGMENT_POLICIES, object, { fieldManager: STATUS_FIELD_MANAGER, force: true });
+          const options = { fieldManager: STATUS_FIELD_MANAGER, force: true };
+          return readSegmentPolicy(await applyStatus(client, SEGMENT_POLICIES, object, options));
         },
         changed: (policy, status) => announcer.status(policy, status),
       },

@@ -1,6 +1,7 @@
 import type { NetworkPolicy } from "../api/network-policy.ts";
 import { generatedFrom } from "../api/network-policy.ts";
 import { controllerOf } from "../compile/plan.ts";
+import { isNewer } from "../kube/object-store.ts";
 
 /** A write of ours that the watch has not shown yet; `policy` is `undefined` for a delete. */
 interface OwnWrite {
@@ -33,7 +34,7 @@ export class PolicyView {
     const echoed =
       write.policy === undefined
         ? policy.metadata.uid !== write.uid
-        : isAtLeast(policy.metadata.resourceVersion, write.policy.metadata.resourceVersion);
+        : !isNewer(write.policy.metadata.resourceVersion, policy.metadata.resourceVersion);
     if (echoed) this.#forgetWrite(namespace, name);
   }
 
@@ -47,7 +48,7 @@ export class PolicyView {
   wrote(policy: NetworkPolicy): void {
     const { namespace, name, uid, resourceVersion } = policy.metadata;
     const seen = this.#observed.get(namespace)?.get(name);
-    if (seen !== undefined && isAtLeast(seen.metadata.resourceVersion, resourceVersion)) return;
+    if (seen !== undefined && !isNewer(resourceVersion, seen.metadata.resourceVersion)) return;
     member(this.#writes, namespace).set(name, { policy, uid });
     this.#remember(policy);
   }
@@ -134,11 +135,6 @@ export class PolicyView {
 /** The SegmentPolicies that a NetworkPolicy may have been generated from: by label, and by owner reference. */
 function ownersOf(policy: NetworkPolicy): ReadonlySet<string> {
   return new Set([generatedFrom(policy), controllerOf(policy.metadata)].filter((name) => name !== undefined));
-}
-
-/** Resource versions are integers of growing size (stated by the API conventions since Kubernetes 1.35). */
-function isAtLeast(seen: string, wanted: string): boolean {
-  return seen.length === wanted.length ? seen >= wanted : seen.length > wanted.length;
 }
 
 function member<K, V>(maps: Map<string, Map<K, V>>, key: string): Map<K, V> {

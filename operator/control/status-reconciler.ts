@@ -3,6 +3,7 @@ import type { GenerationMark } from "../api/node-state.ts";
 import type { SegmentNodeReport } from "../api/segment-node-parser.ts";
 import type { SegmentPolicy, SegmentPolicyStatus } from "../api/segment-policy.ts";
 import type { Node } from "../api/workload.ts";
+import { isNewer } from "../kube/object-store.ts";
 import { judgeEnforcement, type Enforcement, type Grace, type NodeEvidence } from "../status/enforcement.ts";
 import { AUDITING } from "../status/audit-status.ts";
 import { policyStatus, type Outcome } from "../status/policy-status.ts";
@@ -22,8 +23,8 @@ export interface StatusSources {
 }
 
 export interface StatusSink {
-  /** Server-side apply of the status. @throws ApiError */
-  write(policy: SegmentPolicy, status: SegmentPolicyStatus): Promise<void>;
+  /** Server-side apply of the status. @returns the object as it is then. @throws ApiError */
+  write(policy: SegmentPolicy, status: SegmentPolicyStatus): Promise<SegmentPolicy>;
   changed(policy: SegmentPolicy, status: SegmentPolicyStatus): void;
 }
 
@@ -43,10 +44,10 @@ export class StatusReconciler {
   readonly #monotonic: () => number;
   /** `since`, on the clock that never goes back: the generation's first. */
   readonly #outcomes = new Map<string, { readonly uid: string; readonly outcome: Outcome; readonly since: number }>();
-  /** What we wrote last, on the same clock: the watch may not have shown it yet. */
+  /** What we wrote last, on the same clock, and what the object was then: the watch may not have shown it yet. */
   readonly #lastWrite = new Map<
     string,
-    { readonly uid: string; readonly at: number; readonly status: SegmentPolicyStatus; readonly text: string }
+    { readonly uid: string; readonly at: number; readonly text: string; readonly answer: SegmentPolicy }
   >();
   /** By policy and node: since when it owes a confirmation of which mark. */
   readonly #pending = new Map<string, Map<string, { readonly mark: string; readonly since: number }>>();
@@ -93,7 +94,10 @@ export class StatusReconciler {
     if (known.uid !== uid || known.outcome.generation !== generation) return undefined;
     const written = this.#lastWrite.get(name);
     const last = written?.uid === uid ? written : undefined;
-    const policy = last === undefined ? observed : { ...observed, status: last.status };
+    // What the watch shows after our write is perhaps another leader's: then that is what there is.
+    const ahead = last !== undefined && isNewer(last.answer.metadata.resourceVersion, observed.metadata.resourceVersion);
+    const { status: before, statusText } = ahead ? last.answer : observed;
+    const policy = { ...observed, status: before };
     const now = this.#now();
     const enforcement = this.#sources.managed() ? this.#judge(policy, now) : undefined;
     const { againAfterMs, ...surveyed } = this.#sources.survey(policy);
@@ -104,14 +108,15 @@ export class StatusReconciler {
     );
     const text = canonicalJson(status);
     const lookAgain = Math.max(1, Math.min(againAfterMs ?? REFRESH_MS, (enforcement?.nextChangeAt ?? Infinity) - now));
-    if (text === (last?.text ?? observed.statusText)) return lookAgain;
+    // A stranger's condition stays beside ours: what this text was stored as is not written again either.
+    if (text === statusText || (text === last?.text && statusText === last.answer.statusText)) return lookAgain;
     const settled = status.conditions.every(({ type }) => type !== "Reconciling");
     const earliest = settled ? -Infinity : known.since + SETTLE_MS;
     const wait = Math.max((last?.at ?? -Infinity) + WRITE_INTERVAL_MS, earliest) - this.#monotonic();
     if (wait > 0) return wait;
-    await this.#sink.write(policy, status);
+    const answer = await this.#sink.write(policy, status);
     // From the answer on: one that was long on its way must not come close before the next.
-    this.#lastWrite.set(name, { uid, at: this.#monotonic(), status, text });
+    this.#lastWrite.set(name, { uid, at: this.#monotonic(), text, answer });
     this.#sink.changed(policy, status);
     return lookAgain;
   }

@@ -137,6 +137,6 @@ function identityOf({ metadata }: RawObject): Identity {
 }
 
 /** Resource versions are integers to be compared as such (stated since Kubernetes 1.35), too big for a number here. */
-function isNewer(version: string, than: string): boolean {
+export function isNewer(version: string, than: string): boolean {
   return version.length === than.length ? version > than : version.length > than.length;
 }

@@ -22,10 +22,11 @@ describe("the status of an audit that every node has confirmed", () => {
     let now = Date.UTC(2030, 0, 1);
     const expected = new Map([["old", MARK]]);
     const written: SegmentPolicyStatus[] = [];
-    const policy = readSegmentPolicy({
-      metadata: { name: "shop", uid: "u", generation: 1 },
-      spec: { namespaceSelector: { matchLabels: { a: "b" } }, mode: "Audit" },
+    const stored = (status?: SegmentPolicyStatus) => readSegmentPolicy({
+      metadata: { name: "shop", uid: "u", generation: 1, resourceVersion: String(written.length) },
+      spec: { namespaceSelector: { matchLabels: { a: "b" } }, mode: "Audit" }, status,
     });
+    const policy = stored();
     const survey = {
       tiers: [], untieredPods: 0, quarantinedPods: 0, widenedBy: [], stillTalking: [], ownPods: [],
     };
@@ -35,7 +36,13 @@ describe("the status of an audit that every node has confirmed", () => {
         expectedConfirmations: () => expected, managed: () => true,
         survey: () => ({ survey, unreadable: [], addressless: [], againAfterMs: undefined }),
       },
-      sink: { write: async (_, status) => void written.push(status), changed: () => undefined },
+      sink: {
+        write: async (_, status) => {
+          written.push(status);
+          return stored(status);
+        },
+        changed: () => undefined,
+      },
       grace: { newcomerMs: NEWCOMER_MS, newNodeMs: 300_000 },
       now: () => now,
       monotonic: () => now,

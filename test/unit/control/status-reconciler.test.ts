@@ -12,11 +12,11 @@ const NOTHING_SEEN: Surveyed = {
   unreadable: [], addressless: [], againAfterMs: undefined,
 };
 
-function policy(uid: string, generation = 1): SegmentPolicy {
+function policy(uid: string, resourceVersion = 1, status: object = { observedGeneration: -1 }): SegmentPolicy {
   return readSegmentPolicy({
-    metadata: { name: "shop", uid, generation },
+    metadata: { name: "shop", uid, generation: 1, resourceVersion: String(resourceVersion) },
     spec: { namespaceSelector: { matchLabels: { segment: "shop" } } },
-    status: { observedGeneration: -1 },
+    status,
   });
 }
 
@@ -28,8 +28,11 @@ function outcome(changes: Partial<Outcome> = {}): Outcome {
   };
 }
 
-/** The watch has shown `first`, and enforcement is left to the CNI. Writes are kept, and take `writeMs`. */
-function scene(first: SegmentPolicy, writeMs = 0) {
+/**
+ * The watch has shown `first` and shows no more, and enforcement is left to the CNI. Writes are kept, take `writeMs`,
+ * and are answered with what `store` makes of them.
+ */
+function scene(first: SegmentPolicy, writeMs = 0, store: (status: SegmentPolicyStatus) => object = (status) => status) {
   let now = 0;
   let wallAtStart = Date.UTC(2030, 0, 1);
   const shown = new Map([["shop", first]]);
@@ -43,6 +46,7 @@ function scene(first: SegmentPolicy, writeMs = 0) {
       write: async ({ metadata: { uid } }, status) => {
         now += writeMs;
         written.push({ uid, at: now, status });
+        return policy(uid, 10 * written.length, store(status));
       },
       changed: () => undefined,
     },
@@ -65,6 +69,36 @@ describe("the status of a SegmentPolicy", () => {
   it("is written once while nothing changes", async () => {
     const { reconciler, written, run } = scene(policy("a"));
     reconciler.setOutcome(policy("a"), outcome());
+    await run(100_000);
+    assert.equal(written.length, 1);
+  });
+
+  it("that another leader has written since our last is replaced, and once", async () => {
+    const { reconciler, shown, written, run } = scene(policy("a"));
+    const [failing, fine] = [outcome({ placed: false, failures: [{ namespace: "x", message: "refused" }] }), outcome()];
+    reconciler.setOutcome(policy("a"), failing);
+    await run(5_000);
+    const other = scene(policy("a", 10, written[0]?.status));
+    other.reconciler.setOutcome(policy("a"), fine);
+    await other.run(5_000);
+    shown.set("shop", policy("a", 15, other.written[0]?.status));
+    await run(100_000);
+    const ready = written.map(({ status }) => status.conditions.find(({ type }) => type === "Ready")?.status);
+    assert.deepEqual(ready, ["False", "False"]);
+  });
+
+  const beside = (status: SegmentPolicyStatus) => {
+    const stranger = { type: "Seen", status: "True", reason: "R", message: "", observedGeneration: 1, lastTransitionTime: "" };
+    return { ...status, conditions: [...status.conditions, stranger] };
+  };
+  it("is written once also where a stranger's condition stands beside ours", async () => {
+    const { reconciler, shown, written, run } = scene(policy("a"), 0, beside);
+    reconciler.setOutcome(policy("a"), outcome());
+    await run(5_000);
+    shown.set("shop", policy("a", 10, beside(written[0]?.status ?? assert.fail())));
+    await run(100_000);
+    // Somebody has changed a label.
+    shown.set("shop", policy("a", 15, beside(written[0]?.status ?? assert.fail())));
     await run(100_000);
     assert.equal(written.length, 1);
   });
