@@ -24,6 +24,8 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** Names that we would need but that are somebody else's. They are not touched. */
   readonly conflicts: readonly string[];
+  /** Names of what is no longer wanted and already being deleted: somebody's finalizer holds it, and it still counts. */
+  readonly leaving: readonly string[];
 }
 
 /**
@@ -57,6 +59,7 @@ export function plan(owner: Owner, parts: readonly Part[], observed: readonly Ne
       step.action === "update" && step.uid !== undefined && reown.has(step.uid) ? { ...step, reown: true } : step,
     ),
     conflicts,
+    leaving: leavingOf(leftovers),
   };
 }
 
@@ -104,6 +107,11 @@ export function removal(policies: readonly NetworkPolicy[]): readonly Step[] {
     .filter(({ metadata }) => !metadata.deleting)
     .toSorted((a, b) => ROLL_OUT[kindOf(b)] - ROLL_OUT[kindOf(a)] || compare(a.metadata.name, b.metadata.name))
     .map(({ metadata }) => ({ action: "delete", name: metadata.name, uid: metadata.uid }));
+}
+
+/** Names of those whose deletion has begun. */
+export function leavingOf(policies: readonly NetworkPolicy[]): readonly string[] {
+  return policies.filter(({ metadata }) => metadata.deleting).map(({ metadata }) => metadata.name);
 }
 
 /**

@@ -26,6 +26,7 @@ export function refused(policy: SegmentPolicy): Outcome {
     suspended: false,
     placed: false,
     conflicts: [],
+    leaving: [],
     failures: [],
     unknownFacts: [],
     staleFacts: [],

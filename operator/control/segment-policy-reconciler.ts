@@ -6,7 +6,7 @@ import { compile } from "../compile/compile.ts";
 import type { Facts } from "../compile/facts.ts";
 import { holdLive } from "../compile/held-rules.ts";
 import { partsIn, type Part } from "../compile/part.ts";
-import { controllerOf, isOurs, plan, removal, type Owner, type Plan, type Step } from "../compile/plan.ts";
+import { controllerOf, isOurs, leavingOf, plan, removal, type Owner, type Plan } from "../compile/plan.ts";
 import { segmentNamespaces } from "../compile/segment-namespaces.ts";
 import { wouldBe } from "../compile/would-be.ts";
 import type { Result } from "../kube/work-queue.ts";
@@ -124,13 +124,13 @@ export class SegmentPolicyReconciler {
     this.#comeBack(name, spec, planObserved);
     const plans = planAll((namespace) => view.currentIn(namespace));
     // In the same turn as the reading: a stranger's object that goes from now on brings us back.
-    view.contest(name, conflictsOf(plans));
+    view.contest(name, namesOf(plans, "conflicts"));
     if (!spec.suspend) this.#reportDrift(policy, parts, plans);
     const written = await this.#writes.execute(spec.suspend ? [] : plans, owner);
     // Judged by what the watch has shown, not by what we have just written: the stream is computed from the former.
     const observed = planObserved();
     const requeueAfterMs = this.#comeBack(name, spec, () => observed);
-    const conflicts = conflictsOf(observed);
+    const conflicts = namesOf(observed, "conflicts");
     view.contest(name, conflicts);
     const complete = new Set(observed.filter(isComplete).map(({ namespace }) => namespace));
     const placed = complete.size === observed.length;
@@ -143,7 +143,8 @@ export class SegmentPolicyReconciler {
     const applied = [...matched.keys()].filter((namespace) => complete.has(namespace)).length;
     const networkPolicies = [...matched.values()].reduce((sum, wanted) => sum + wanted.length, 0);
     const namespaces = { matched: matched.size, applied };
-    this.#conclude(policy, { namespaces, networkPolicies, placed, conflicts, ...shortcomings(spec, parts) }, written);
+    const found = { namespaces, networkPolicies, placed, conflicts, leaving: namesOf(observed, "leaving") };
+    this.#conclude(policy, { ...found, ...shortcomings(spec, parts) }, written);
     return requeueAfterMs > 0 ? { requeueAfterMs } : {};
   }
 
@@ -158,16 +159,13 @@ export class SegmentPolicyReconciler {
     const planAll = (read: (namespace: string) => readonly NetworkPolicy[]): readonly NamespacePlan[] =>
       [...view.namespacesOf(name)].filter((namespace) => this.#isLive(namespace)).map((namespace) => {
         const ours = read(namespace).filter((found) => isOurs(found, { name }));
-        return { namespace, steps: removal(ours), conflicts: [] };
+        return { namespace, steps: removal(ours), conflicts: [], leaving: leavingOf(ours) };
       });
     const plans = planAll((namespace) => view.currentIn(namespace));
     if (!spec.suspend) this.#reportDrift(policy, [], plans);
     const written = await this.#writes.execute(spec.suspend ? [] : plans, { name, uid });
-    const left = new Set(
-      planAll((namespace) => view.observedIn(namespace))
-        .filter(({ steps }) => steps.length > 0)
-        .map(({ namespace }) => namespace),
-    );
+    const observed = planAll((namespace) => view.observedIn(namespace));
+    const left = new Set(observed.filter((plan) => !isComplete(plan)).map(({ namespace }) => namespace));
     const placed = left.size === 0;
     if (placed) {
       this.#settled.set(name, { wish: canonicalJson([]), namespaces: new Set(matched) });
@@ -175,8 +173,8 @@ export class SegmentPolicyReconciler {
     }
     const applied = matched.filter((namespace) => !left.has(namespace)).length;
     const namespaces = { matched: matched.length, applied };
-    const found = { namespaces, networkPolicies: 0, placed, conflicts: [], ...shortcomings(spec, parts) };
-    this.#conclude(policy, found, written);
+    const found = { namespaces, networkPolicies: 0, placed, conflicts: [], leaving: namesOf(observed, "leaving") };
+    this.#conclude(policy, { ...found, ...shortcomings(spec, parts) }, written);
     return {};
   }
 
@@ -207,7 +205,7 @@ export class SegmentPolicyReconciler {
   #comeBack(name: string, { suspend }: SegmentPolicySpec, observed: () => readonly NamespacePlan[]): number {
     const { networkPolicies: view } = this.#cluster;
     const outdated = () =>
-      !suspend && observed().some(({ namespace, steps }) => isOutdated(steps, view.observedIn(namespace)));
+      !suspend && observed().some((plan) => isOutdated(plan, view.observedIn(plan.namespace)));
     const wait = this.#departures.comeBack(name, outdated);
     this.#sink.retired(name, wait > 0);
     return wait;
@@ -268,7 +266,8 @@ export class SegmentPolicyReconciler {
 }
 
 /** Whether objects are left that say something else than they should. Others may own them still, or be missing. */
-function isOutdated(steps: readonly Step[], live: readonly NetworkPolicy[]): boolean {
+function isOutdated({ steps, leaving }: Plan, live: readonly NetworkPolicy[]): boolean {
+  if (leaving.length > 0) return true;
   const specs = new Map(live.map(({ metadata, spec }) => [metadata.name, spec]));
   return steps.some((step) => {
     if (step.action !== "update") return step.action === "delete";
@@ -277,11 +276,11 @@ function isOutdated(steps: readonly Step[], live: readonly NetworkPolicy[]): boo
   });
 }
 
-function isComplete({ steps, conflicts }: NamespacePlan): boolean {
-  return steps.length === 0 && conflicts.length === 0;
+function isComplete({ steps, conflicts, leaving }: Plan): boolean {
+  return steps.length === 0 && conflicts.length === 0 && leaving.length === 0;
 }
 
 /** `<namespace>/<name>` of each. */
-function conflictsOf(plans: readonly NamespacePlan[]): readonly string[] {
-  return plans.flatMap(({ namespace, conflicts }) => conflicts.map((conflict) => `${namespace}/${conflict}`));
+function namesOf(plans: readonly NamespacePlan[], kind: "conflicts" | "leaving"): readonly string[] {
+  return plans.flatMap((plan) => plan[kind].map((name) => `${plan.namespace}/${name}`));
 }

@@ -20,6 +20,8 @@ export interface Outcome {
   readonly placed: boolean;
   /** `<namespace>/<name>` of NetworkPolicies that we need and somebody else has. */
   readonly conflicts: readonly string[];
+  /** `<namespace>/<name>` of NetworkPolicies from before that are being deleted, and that a finalizer still holds. */
+  readonly leaving: readonly string[];
   readonly failures: readonly { readonly namespace: string; readonly message: string }[];
   /** The spec says so: nothing was written, whatever is missing. */
   readonly suspended: boolean;
@@ -113,20 +115,31 @@ function judgeApplied(outcome: Outcome, mode: Mode): ConditionDraft {
   if (mode === "Audit") return judgeTakenAway(outcome);
   const matched = count(namespaces.matched, "namespace", "namespaces");
   if (placed) return draft(type, "True", "Applied", `${count(networkPolicies, "policy", "policies")} in ${matched}`);
+  const held = heldText(outcome);
   if (suspended) {
     const text = `Suspended: what would be written is in ${namespaces.applied} of ${matched}, and nothing is written`;
-    return draft(type, "False", "Suspended", text);
+    return draft(type, "False", "Suspended", `${text}${held}`);
   }
-  return draft(type, "False", "Progressing", `NetworkPolicies are in place in ${namespaces.applied} of ${matched}`);
+  const text = `NetworkPolicies are in place in ${namespaces.applied} of ${matched}`;
+  return draft(type, "False", "Progressing", `${text}${held}`);
 }
 
 /** In mode Audit there is to be none. */
-function judgeTakenAway({ placed, suspended }: Outcome): ConditionDraft {
+function judgeTakenAway(outcome: Outcome): ConditionDraft {
   const type = "PoliciesApplied";
+  const { placed, suspended } = outcome;
+  const held = heldText(outcome);
   if (placed) return draft(type, "True", "Applied", "mode: Audit writes no NetworkPolicy, and none is left");
   return suspended
-    ? draft(type, "False", "Suspended", "Suspended: NetworkPolicies from before mode: Audit are left in force")
-    : draft(type, "False", "Progressing", "NetworkPolicies from before mode: Audit are being taken away");
+    ? draft(type, "False", "Suspended", `Suspended: NetworkPolicies from before mode: Audit are left in force${held}`)
+    : draft(type, "False", "Progressing", `NetworkPolicies from before mode: Audit are being taken away${held}`);
+}
+
+/** Whose finalizer it is does not come with what is watched; the object says. */
+function heldText({ leaving }: Outcome): string {
+  const [first] = leaving;
+  if (first === undefined) return "";
+  return `; a finalizer still holds NetworkPolicy ${first}${andMore(leaving.length - 1)}, which is being deleted`;
 }
 
 function judgeEnforced({ outcome, enforcement }: StatusInput, mode: Mode): ConditionDraft {

@@ -16,11 +16,12 @@ const spec = (tiers: SegmentPolicySpec["tiers"]): SegmentPolicySpec => ({
 const db = { name: "db", podSelector: { matchLabels: { tier: "db" } }, ingress: [], egress: [] };
 const parts = compile("shop", spec([db]), FACTS);
 
-function told({ steps, conflicts }: Plan): readonly string[] {
+function told({ steps, conflicts, leaving }: Plan): readonly string[] {
   const short = (name: string) => name.replace(/^shop-|-[0-9a-f]{8}$/g, "");
   return [
     ...steps.map((step) => `${step.action} ${short(step.action === "delete" ? step.name : step.part.name)}`),
     ...conflicts.map((name) => `conflict ${short(name)}`),
+    ...leaving.map((name) => `leaving ${short(name)}`),
   ];
 }
 
@@ -60,7 +61,7 @@ describe("plan", () => {
     { name: "does not touch an equal object that is not ours", observed: [all[0] as NetworkPolicy, stored(tier, foreign), all[2] as NetworkPolicy], expected: ["conflict db"] },
     { name: "does not touch an object that only carries our labels", observed: [all[0] as NetworkPolicy, stored(tier, { metadata: { ...foreign.metadata, labels: partLabels(tier, OWNER) } }), all[2] as NetworkPolicy], expected: ["conflict db"] },
     { name: "does not prune another SegmentPolicy's objects", observed: [stored(tier, { metadata: { name: "other", labels: partLabels(tier, { name: "other" }), ownerReferences: [] } })], wanted: [], expected: [] },
-    { name: "waits for an object that is being deleted", observed: [stored(tier, { metadata: { deletionTimestamp: "2026-01-01T00:00:00Z" } })], wanted: [], expected: [] },
+    { name: "waits for an object that is being deleted", observed: [stored(tier, { metadata: { deletionTimestamp: "2026-01-01T00:00:00Z" } })], wanted: [], expected: ["leaving db"] },
   ];
   for (const { name, observed, wanted = parts, expected } of cases) {
     it(name, () => assert.deepEqual(told(plan(OWNER, wanted, observed)), expected));

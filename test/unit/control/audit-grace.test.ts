@@ -54,7 +54,7 @@ describe("the status of an audit that every node has confirmed", () => {
     };
     reconciler.setOutcome(policy, {
       generation: 1, namespaces: { matched: 1, applied: 1 }, networkPolicies: 0, suspended: false, placed: true,
-      conflicts: [], failures: [], unknownFacts: [], staleFacts: [], tooManyNodeAddresses: [], disagreements: [],
+      conflicts: [], leaving: [], failures: [], unknownFacts: [], staleFacts: [], tooManyNodeAddresses: [], disagreements: [],
     });
     assert.equal((await shown(0))?.reason, "Auditing");
     expected.set("new", MARK);

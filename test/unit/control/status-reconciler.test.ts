@@ -23,7 +23,7 @@ function policy(uid: string, resourceVersion = 1, status: object = { observedGen
 function outcome(changes: Partial<Outcome> = {}): Outcome {
   return {
     generation: 1, namespaces: { matched: 1, applied: 1 }, networkPolicies: 2, suspended: false, placed: true,
-    conflicts: [], failures: [], unknownFacts: [], staleFacts: [], tooManyNodeAddresses: [], disagreements: [],
+    conflicts: [], leaving: [], failures: [], unknownFacts: [], staleFacts: [], tooManyNodeAddresses: [], disagreements: [],
     ...changes,
   };
 }

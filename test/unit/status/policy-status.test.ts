@@ -15,7 +15,7 @@ function policy(spec: object, status: object = {}): SegmentPolicy {
 }
 
 const outcome: Outcome = {
-  generation: 3, namespaces: { matched: 2, applied: 2 }, networkPolicies: 10, placed: true, conflicts: [], failures: [], unknownFacts: [],
+  generation: 3, namespaces: { matched: 2, applied: 2 }, networkPolicies: 10, placed: true, conflicts: [], leaving: [], failures: [], unknownFacts: [],
   suspended: false, staleFacts: [], tooManyNodeAddresses: [], disagreements: [],
 };
 
@@ -90,6 +90,18 @@ describe("policy status", () => {
     const status = policyStatus(policy({}), { outcome, enforcement: judge(good), ...look(1) }, now);
     assert.equal(status.conditions[0]?.message, "10 policies in 2 namespaces, enforced on 2 of 2 nodes");
     assert.equal(status.nodes?.summary, "2/2");
+  });
+
+  it("names what a finalizer holds, and waits for it", () => {
+    const change = { placed: false, leaving: ["a/shop-db-1", "b/shop-db-1"] };
+    const said = (given: SegmentPolicy) => {
+      const status = policyStatus(given, { outcome: { ...outcome, ...change }, enforcement: judge(good), ...look(1) }, now);
+      return status.conditions.filter(({ type }) => type === "Ready" || type === "Reconciling").map(({ reason, message }) => `${reason}: ${message}`);
+    };
+    const held = "; a finalizer still holds NetworkPolicy a/shop-db-1 and 1 more, which is being deleted";
+    const enforce = `Progressing: NetworkPolicies are in place in 2 of 2 namespaces${held}`;
+    const audit = `Progressing: NetworkPolicies from before mode: Audit are being taken away${held}`;
+    assert.deepEqual([...said(policy({})), ...said(policy({ mode: "Audit" }))], [enforce, enforce, audit, audit]);
   });
 
   it("says of an audit what is asked where, and that nothing is enforced", () => {
