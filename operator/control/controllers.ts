@@ -78,7 +78,7 @@ export class Controllers implements Work {
   /** From now on there is work: all caches are complete. */
   open(): void {
     this.#open = true;
-    for (const name of this.#options.watch.segmentPolicies.store.keys()) this.#reconciler.prepare(name);
+    for (const name of this.#names()) this.#reconciler.prepare(name);
     // Without it only segments are enforced, and their status says what is wrong in them.
     if (this.#options.settings.enforce === "All") this.#badInput.add(BAD_INPUT_KEY);
     this.resync();
@@ -86,9 +86,8 @@ export class Controllers implements Work {
 
   /** Looks at everything again: after the start, and when this replica becomes the leader. */
   resync(): void {
-    const { watch } = this.#options;
-    for (const name of watch.segmentPolicies.store.keys()) this.policy(name);
-    for (const name of watch.nodes.store.keys()) this.node(name);
+    for (const name of this.#names()) this.policy(name);
+    for (const name of this.#options.watch.nodes.store.keys()) this.node(name);
     this.enforcers();
   }
 
@@ -119,6 +118,12 @@ export class Controllers implements Work {
 
   publish(): void {
     this.#options.publisher().schedule();
+  }
+
+  /** Of the SegmentPolicies that are there, and of those of which only NetworkPolicies are. */
+  #names(): ReadonlySet<string> {
+    const { watch, view } = this.#options;
+    return view.owners().union(new Set(watch.segmentPolicies.store.keys()));
   }
 
   async #reconcileStatus(name: string): Promise<{ readonly requeueAfterMs?: number }> {

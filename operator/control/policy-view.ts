@@ -72,6 +72,11 @@ export class PolicyView {
     return [...current.values()];
   }
 
+  /** The SegmentPolicies of which something is (or may still be) there, whether or not they are there themselves. */
+  owners(): ReadonlySet<string> {
+    return new Set(this.#namespacesOf.keys());
+  }
+
   /** Namespaces that may hold NetworkPolicies generated from SegmentPolicy `name`. */
   namespacesOf(name: string): ReadonlySet<string> {
     return this.#namespacesOf.get(name) ?? new Set();

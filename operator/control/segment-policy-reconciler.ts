@@ -86,11 +86,14 @@ export class SegmentPolicyReconciler {
     this.#departures = new Departures(deps.monotonic);
   }
 
-  /** What an audit is made of are specs: they are read before the first node is told anything. */
+  /**
+   * NetworkPolicies alone do not say what is audited, nor that they count no more since their SegmentPolicy is gone or
+   * going: SegmentPolicies are read before the first node is told anything.
+   */
   prepare(name: string): void {
     const policy = this.#cluster.segmentPolicies.get(name);
-    if (policy === undefined || policy.metadata.deleting || !policy.verdict.accepted) return;
-    if (policy.verdict.spec.mode === "Audit") this.#handOver(name, policy.verdict.spec);
+    if (policy === undefined || policy.metadata.deleting) this.#leave(name, policy);
+    else if (policy.verdict.accepted && policy.verdict.spec.mode === "Audit") this.#handOver(name, policy.verdict.spec);
   }
 
   /** @throws ReconcileError when a write failed and is to be tried again */
@@ -213,6 +216,17 @@ export class SegmentPolicyReconciler {
 
   /** Takes away what was generated from a SegmentPolicy that is gone or going, unless it is to be orphaned. */
   async #retire(name: string, policy: SegmentPolicy | undefined): Promise<Result> {
+    const { left, shown } = this.#leave(name, policy);
+    if (policy === undefined) this.#sink.forgotten(name);
+    const removals = left.map(({ namespace, policies }) => ({ namespace, steps: removal(policies) }));
+    const written = await this.#writes.execute(removals, { name, uid: policy?.metadata.uid ?? "" });
+    if (written.failures.length > 0) throw new ReconcileError(name, written);
+    if (policy === undefined && left.length === 0 && shown.length === 0) this.#cluster.networkPolicies.forget(name);
+    return {};
+  }
+
+  /** What is left of it, in both readings, and from now on does not count. */
+  #leave(name: string, policy: SegmentPolicy | undefined) {
     if (policy?.finalizers.includes("orphan") === true) this.#orphaned.add(name);
     const keep = this.#orphaned.has(name);
     const view = this.#cluster.networkPolicies;
@@ -233,12 +247,7 @@ export class SegmentPolicyReconciler {
     this.#sink.retired(name, leaving);
     if (leaving) this.#departures.leave(name);
     else this.#departures.end(name);
-    if (policy === undefined) this.#sink.forgotten(name);
-    const removals = left.map(({ namespace, policies }) => ({ namespace, steps: removal(policies) }));
-    const written = await this.#writes.execute(removals, { name, uid: policy?.metadata.uid ?? "" });
-    if (written.failures.length > 0) throw new ReconcileError(name, written);
-    if (policy === undefined && left.length === 0 && shown.length === 0) view.forget(name);
-    return {};
+    return { left, shown };
   }
 
   /** By namespace of the segment, the parts that live in it. */

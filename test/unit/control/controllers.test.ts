@@ -16,37 +16,43 @@ import { EventRecorder } from "../../../operator/kube/events.ts";
 import { Resolver } from "../../../operator/resolve/resolver.ts";
 import { StreamHub } from "../../../operator/stream/hub.ts";
 import { Metrics } from "../../../operator/telemetry/metrics.ts";
+import { waitFor } from "../../lab/wait.ts";
 
 const NODE = "node-a";
 const LABELS = { segment: "shop" };
+const SOON = { timeoutMs: 1_500, everyMs: 5 };
+const NAMESPACE = { metadata: { name: "one", uid: "n", labels: LABELS } };
+const POD = {
+  metadata: { namespace: "one", name: "db-0", uid: "p", labels: { tier: "db" } },
+  spec: { nodeName: NODE },
+  status: { phase: "Running", podIPs: [{ ip: "10.1.0.1" }] },
+};
+const AUDITED = {
+  metadata: { name: "shop", uid: "s", generation: 1 },
+  spec: { namespaceSelector: { matchLabels: LABELS }, mode: "Audit", tiers: [{ name: "db" }] },
+};
+
 /** By plural; of all other kinds there is nothing. */
-const OBJECTS: Readonly<Record<string, object>> = {
-  namespaces: { metadata: { name: "one", uid: "n", labels: LABELS } },
-  pods: {
-    metadata: { namespace: "one", name: "db-0", uid: "p", labels: { tier: "db" } },
-    spec: { nodeName: NODE },
-    status: { phase: "Running", podIPs: [{ ip: "10.1.0.1" }] },
-  },
-  segmentpolicies: {
-    metadata: { name: "shop", uid: "s", generation: 1 },
-    spec: { namespaceSelector: { matchLabels: LABELS }, mode: "Audit", tiers: [{ name: "db" }] },
-  },
-};
+type Objects = Readonly<Record<string, readonly object[]>>;
 
-/** The way to an API server that answers lists, and whose watches show nothing. */
-const LISTS: ApiClient = {
-  async request({ path }) {
-    const object = OBJECTS[path.split("/").at(-1) ?? ""];
-    return { metadata: { resourceVersion: "1" }, items: object === undefined ? [] : [object] };
-  },
-  async *stream({ signal = AbortSignal.abort() }) {
-    await sleep(SYSTEM_CLOCK, 60_000, signal);
-    yield [];
-  },
-};
+/** The way to an API server that answers lists and takes every write, and whose watches show nothing. */
+function apiServer(objects: Objects) {
+  const written: string[] = [];
+  const client: ApiClient = {
+    async request({ method, path }) {
+      if (method !== "GET") written.push(`${method} ${path}`);
+      return { metadata: { resourceVersion: "1" }, items: objects[path.split("/").at(-1) ?? ""] ?? [] };
+    },
+    async *stream({ signal = AbortSignal.abort() }) {
+      await sleep(SYSTEM_CLOCK, 60_000, signal);
+      yield [];
+    },
+  };
+  return { client, written };
+}
 
-/** The rooms of a replica that does not lead. */
-function replica(client: ApiClient) {
+/** The rooms of a replica. */
+function replica(client: ApiClient, leads: boolean) {
   const [settings, namespace, clock, random] = [DEFAULT_SETTINGS, "tierwall-system", SYSTEM_CLOCK, Math.random];
   const quiet = () => undefined;
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
@@ -61,7 +67,7 @@ function replica(client: ApiClient) {
     client, watch, view, resolver, settings, namespace, clock, random, log, metrics, events,
     facts: new ClusterFacts({ watch, view, resolver, settings, namespace }),
     announcer: new PolicyAnnouncer(events, metrics), publisher: () => publisher, advertise: undefined,
-    isLeader: () => false,
+    isLeader: () => leads,
   });
   const router = new ChangeRouter({
     resolver, view, work: controllers, segmentPolicies: watch.segmentPolicies.store,
@@ -72,19 +78,52 @@ function replica(client: ApiClient) {
 }
 
 describe("the controllers of a replica", () => {
-  const { watch, router, controllers, resolver } = replica(LISTS);
-  const stop = new AbortController();
-  after(async () => {
-    stop.abort();
-    await controllers.stop();
+  const ends: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const end of ends.splice(0)) await end();
   });
 
-  it("have handed over what is audited when they open: the first that a node hears holds it", async () => {
+  /** Opened, with what the first that a node hears holds. */
+  async function opened(objects: Objects, leads = false) {
+    const { client, written } = apiServer(objects);
+    const { watch, router, controllers, resolver } = replica(client, leads);
+    const stop = new AbortController();
+    ends.push(async () => {
+      stop.abort();
+      await controllers.stop();
+    });
     void watch.follow(router, stop.signal);
     while (!watch.synced) await watch.nextSync(stop.signal);
     controllers.open();
     resolver.takeChanges();
-    const audits = [...resolver.nodeState(NODE).pods.values()].flatMap((pod) => pod.audits ?? []);
+    return { written, pods: [...resolver.nodeState(NODE).pods.values()] };
+  }
+
+  it("have handed over what is audited when they open: the first that a node hears holds it", async () => {
+    const { pods } = await opened({ namespaces: [NAMESPACE], pods: [POD], segmentpolicies: [AUDITED] });
+    const audits = pods.flatMap((pod) => pod.audits ?? []);
     assert.deepEqual(audits.map(({ policy, tier }) => ({ policy, tier })), [{ policy: "shop", tier: "db" }]);
   });
+
+  const part = (kind: string) => ({
+    metadata: {
+      namespace: "one", name: `shop-${kind}`, uid: kind, managedFields: [{ manager: "tierwall" }],
+      labels: { "app.kubernetes.io/managed-by": "tierwall", "tierwall.io/policy": "shop", "tierwall.io/part": kind },
+      ownerReferences: [
+        { apiVersion: "tierwall.io/v1alpha1", kind: "SegmentPolicy", name: "shop", uid: "s", controller: true },
+      ],
+    },
+    spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"] },
+  });
+  const going = { ...AUDITED, metadata: { ...AUDITED.metadata, deletionTimestamp: "2030-01-01T00:00:00Z" } };
+  for (const [name, segmentpolicies] of [["has gone", []], ["is being deleted", [going]]] as const) {
+    it(`have retired what is left of a SegmentPolicy that ${name} meanwhile, and take it away`, async () => {
+      const networkpolicies = [part("tier"), part("default")];
+      const { pods, written } = await opened({ namespaces: [NAMESPACE], pods: [POD], segmentpolicies, networkpolicies }, true);
+      assert.deepEqual(pods.map(({ ingress, egress }) => ({ ingress, egress })), [{ ingress: [], egress: [] }]);
+      await waitFor("two deletes", () => written.length >= 2 || undefined, SOON);
+      const path = "/apis/networking.k8s.io/v1/namespaces/one/networkpolicies";
+      assert.deepEqual(written, [`DELETE ${path}/shop-default`, `DELETE ${path}/shop-tier`]);
+    });
+  }
 });
