@@ -87,7 +87,6 @@ export class Controllers implements Work {
   /** Looks at everything again: after the start, and when this replica becomes the leader. */
   resync(): void {
     for (const name of this.#names()) this.policy(name);
-    for (const name of this.#options.watch.nodes.store.keys()) this.node(name);
     this.enforcers();
   }
 
@@ -113,7 +112,12 @@ export class Controllers implements Work {
   }
 
   enforcers(): void {
-    if (this.#open) this.#enforcers.add(ENFORCERS_KEY);
+    if (!this.#open) return;
+    this.#enforcers.add(ENFORCERS_KEY);
+    const { watch, facts } = this.#options;
+    // Those of before `Auto` took enforcement on: a change of them asked for nothing then.
+    if (!facts.mode().managed) return;
+    for (const name of watch.nodes.store.keys()) if (!watch.segmentNodes.store.has(name)) this.node(name);
   }
 
   publish(): void {

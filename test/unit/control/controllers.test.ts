@@ -35,20 +35,27 @@ const AUDITED = {
 /** By plural; of all other kinds there is nothing. */
 type Objects = Readonly<Record<string, readonly object[]>>;
 
-/** The way to an API server that answers lists and takes every write, and whose watches show nothing. */
+/** The way to an API server that answers lists and takes every write, and whose watches show what they are told to. */
 function apiServer(objects: Objects) {
   const written: string[] = [];
+  const watches = new Map<string, (object: object) => void>();
   const client: ApiClient = {
     async request({ method, path }) {
       if (method !== "GET") written.push(`${method} ${path}`);
       return { metadata: { resourceVersion: "1" }, items: objects[path.split("/").at(-1) ?? ""] ?? [] };
     },
-    async *stream({ signal = AbortSignal.abort() }) {
-      await sleep(SYSTEM_CLOCK, 60_000, signal);
-      yield [];
+    async *stream({ path, signal = AbortSignal.abort() }) {
+      const stop = new AbortController();
+      let gone: object | undefined;
+      watches.set(path.split("/").at(-1) ?? "", (object) => {
+        gone = object;
+        stop.abort();
+      });
+      await sleep(SYSTEM_CLOCK, 60_000, AbortSignal.any([signal, stop.signal]));
+      yield gone === undefined ? [] : [JSON.stringify({ type: "DELETED", object: gone })];
     },
   };
-  return { client, written };
+  return { client, written, watches };
 }
 
 /** The rooms of a replica. */
@@ -85,7 +92,7 @@ describe("the controllers of a replica", () => {
 
   /** Opened, with what the first that a node hears holds. */
   async function opened(objects: Objects, leads = false) {
-    const { client, written } = apiServer(objects);
+    const { client, written, watches } = apiServer(objects);
     const { watch, router, controllers, resolver } = replica(client, leads);
     const stop = new AbortController();
     ends.push(async () => {
@@ -96,13 +103,26 @@ describe("the controllers of a replica", () => {
     while (!watch.synced) await watch.nextSync(stop.signal);
     controllers.open();
     resolver.takeChanges();
-    return { written, pods: [...resolver.nodeState(NODE).pods.values()] };
+    return { written, watches, pods: [...resolver.nodeState(NODE).pods.values()] };
   }
 
   it("have handed over what is audited when they open: the first that a node hears holds it", async () => {
     const { pods } = await opened({ namespaces: [NAMESPACE], pods: [POD], segmentpolicies: [AUDITED] });
     const audits = pods.flatMap((pod) => pod.audits ?? []);
     assert.deepEqual(audits.map(({ policy, tier }) => ({ policy, tier })), [{ policy: "shop", tier: "db" }]);
+  });
+
+  it("make the SegmentNodes of all nodes when the CNI that enforced has gone", async () => {
+    const cni = { metadata: { namespace: "kube-system", name: "calico-node", uid: "c", resourceVersion: "2" } };
+    const nodes = [{ metadata: { name: NODE, uid: "k" }, status: { nodeInfo: { operatingSystem: "linux" } } }];
+    const { written, watches } = await opened({ nodes, daemonsets: [cni] }, true);
+    const end = await waitFor("the watch", () => watches.get("daemonsets"), SOON);
+    // What was asked for when it opened has been looked at by then.
+    await sleep(SYSTEM_CLOCK, 50, AbortSignal.timeout(1_000));
+    assert.deepEqual(written, []);
+    end(cni);
+    await waitFor("a write", () => written.length > 0 || undefined, SOON);
+    assert.deepEqual(written, ["POST /apis/tierwall.io/v1alpha1/segmentnodes"]);
   });
 
   const part = (kind: string) => ({
