@@ -13,6 +13,11 @@ export interface Condition {
   readonly lastTransitionTime: string;
 }
 
+/** RFC 3339 to the second, as `metav1.Time` is written. @param ms since the epoch */
+export function timeText(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
 export type ConditionDraft = Omit<Condition, "lastTransitionTime" | "observedGeneration">;
 
 /** What the schemas take; one message above it, and the API server refuses the whole status. */

@@ -1,4 +1,5 @@
 import { canonicalJson } from "../api/canonical-json.ts";
+import { timeText } from "../api/condition.ts";
 import type { GenerationMark } from "../api/node-state.ts";
 import type { SegmentNodeReport } from "../api/segment-node-parser.ts";
 import type { SegmentPolicy, SegmentPolicyStatus } from "../api/segment-policy.ts";
@@ -101,11 +102,7 @@ export class StatusReconciler {
     const now = this.#now();
     const enforcement = this.#sources.managed() ? this.#judge(policy, now) : undefined;
     const { againAfterMs, ...surveyed } = this.#sources.survey(policy);
-    const status = policyStatus(
-      policy,
-      { outcome: known.outcome, enforcement, ...surveyed },
-      new Date(now).toISOString().replace(/\.\d+Z$/, "Z"),
-    );
+    const status = policyStatus(policy, { outcome: known.outcome, enforcement, ...surveyed }, timeText(now));
     const text = canonicalJson(status);
     const lookAgain = Math.max(1, Math.min(againAfterMs ?? REFRESH_MS, (enforcement?.nextChangeAt ?? Infinity) - now));
     // A stranger's condition stays beside ours: what this text was stored as is not written again either.

@@ -1,3 +1,4 @@
+import { timeText } from "../api/condition.ts";
 import { compare } from "../api/label-selector.ts";
 import type { GenerationMark } from "../api/node-state.ts";
 import type { NodeSummary } from "../api/segment-policy.ts";
@@ -96,8 +97,9 @@ function judgeNode(policy: string, node: NodeEvidence, grace: Grace, now: number
   if (health?.status === "False") return { state: "failing", name, reason: `${health.reason}: ${health.message}` };
   const until = Math.max(pendingSince + grace.newcomerMs, createdAt + grace.newNodeMs);
   if (now >= until) {
-    const since = Math.round((now - pendingSince) / 1000);
-    return { state: "failing", name, reason: `has not confirmed generation ${expected.generation} for ${since} s` };
+    // A time that stands still: a length would make each look at each such policy a write.
+    const reason = `has not confirmed generation ${expected.generation}, due since ${timeText(pendingSince)}`;
+    return { state: "failing", name, reason };
   }
   return { state: "pending", name, reason: "not confirmed yet", until };
 }

@@ -169,6 +169,12 @@ describe("enforcement", () => {
     assert.equal(late(10_000).nextChangeAt, NOW + 20_000);
   });
 
+  it("says the same of a node that does not confirm, however long that lasts", () => {
+    const at = (laterMs: number) => judgeEnforcement("shop", [node("b", { pendingSince: NOW })], true, GRACE, NOW + laterMs).nodes.failing;
+    const expected = [{ name: "b", reason: "has not confirmed generation 3, due since 2026-01-01T00:10:00Z" }];
+    for (const laterMs of [30_000, 60_000, 3_600_000]) assert.deepEqual(at(laterMs), expected);
+  });
+
   it("gives a Node that has just joined five minutes", () => {
     const { degraded } = judge([node("b", { pendingSince: NOW - 60_000, createdAt: NOW - 100_000 })], true);
     assert.equal(degraded, false);
