@@ -165,6 +165,8 @@ function holds(found: NetworkPolicy, part: Part, owner: Owner): boolean {
   const owned = found.metadata.ownerReferences.some(({ uid, controller }) => uid === owner.uid && controller === true);
   return (
     owned &&
+    // Without our field manager resolve takes it for a stranger's; an apply of the same content puts that back.
+    generatedFrom(found) === owner.name &&
     found.unreadable.length === 0 &&
     Object.entries(labels).every(([key, value]) => found.metadata.labels[key] === value) &&
     canonicalJson(found.spec) === canonicalJson(part.spec)

@@ -48,6 +48,7 @@ describe("plan", () => {
     { name: "puts back what another manager added", observed: [all[0] as NetworkPolicy, stored(tier, { spec: { ingress: [{}] } }), all[2] as NetworkPolicy], expected: ["update db"] },
     { name: "puts back an edited label", observed: [all[0] as NetworkPolicy, stored(tier, { metadata: { labels: { ...partLabels(tier, OWNER), "tierwall.io/tier": "x" } } }), all[2] as NetworkPolicy], expected: ["update db"] },
     { name: "puts back a policy label that was edited away", observed: [all[0] as NetworkPolicy, stored(tier, { metadata: { labels: { "app.kubernetes.io/managed-by": "tierwall" } } }), all[2] as NetworkPolicy], expected: ["update db"] },
+    { name: "puts back field managers that were wiped, which make it count as ours", observed: all.map((policy) => ({ ...policy, metadata: { ...policy.metadata, managers: [] } })), expected: ["update quarantine", "update db", "update default"] },
     { name: "adopts by label after a restore gave the SegmentPolicy a new uid", observed: [all[0] as NetworkPolicy, stored(tier, { metadata: { ownerReferences: [] } }), all[2] as NetworkPolicy], expected: ["update db"] },
     { name: "lets default go of a direction before the tiers", observed: all, wanted: controlling(["Ingress"]), expected: ["update default", "update db"] },
     { name: "adds a direction to the tiers before default", observed: controlling(["Ingress"]).map((part) => stored(part)), expected: ["update db", "update default"] },
