@@ -90,7 +90,7 @@ export class LeaderElection {
         signal,
         timeoutMs,
       });
-      this.#renewedAt = sentAt;
+      this.#renewed(sentAt);
       return;
     }
     const { holderIdentity, leaseDurationSeconds } = found.spec ?? {};
@@ -111,7 +111,7 @@ export class LeaderElection {
       signal,
       timeoutMs,
     });
-    this.#renewedAt = sentAt;
+    this.#renewed(sentAt);
   }
 
   async #read(signal: AbortSignal, timeoutMs: number): Promise<LeaseObject | undefined> {
@@ -135,6 +135,12 @@ export class LeaderElection {
         leaseTransitions: (found?.spec?.leaseTransitions ?? 0) + (same || found === undefined ? 0 : 1),
       },
     };
+  }
+
+  #renewed(sentAt: number): void {
+    // A lapse that ends here is told first: what was to be written meanwhile was not, and has to be looked at again.
+    this.#announce();
+    this.#renewedAt = sentAt;
   }
 
   #announce(): void {
