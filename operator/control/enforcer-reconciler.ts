@@ -48,7 +48,7 @@ export interface EnforcerReconcilerOptions {
   readonly mode: () => EnforcementMode;
   readonly current: () => DaemonSetSummary | undefined;
   readonly isLeader: () => boolean;
-  readonly retirement: EnforcerRetirement;
+  readonly retirement: Pick<EnforcerRetirement, "awaited" | "reset">;
   readonly events: Pick<EventRecorder, "record">;
   /** `<host>:<port>` for enforcers to dial, instead of the Service's address: for an operator outside the cluster. */
   readonly advertise: string | undefined;
@@ -68,7 +68,7 @@ const MOST_NAMED = 20;
 export class EnforcerReconciler {
   readonly #options: EnforcerReconcilerOptions;
   /** The DaemonSet's generation after our last write: a later one is somebody's edit. */
-  #written: { readonly wish: string; readonly generation: number } | undefined;
+  #written: number | undefined;
 
   constructor(options: EnforcerReconcilerOptions) {
     this.#options = options;
@@ -106,13 +106,13 @@ export class EnforcerReconciler {
     const { client, settings } = this.#options;
     const manifest = enforcerDaemonSet(settings, await this.#placement());
     const wish = createHash("sha256").update(canonicalJson(manifest)).digest("hex").slice(0, 16);
-    const asWritten = this.#written === undefined || this.#written.generation === found?.generation;
-    if (found?.wish === wish && asWritten) return;
+    // A process that has not written yet does so once: what was edited while none led shows by nothing else.
+    if (found?.wish === wish && found.generation === this.#written) return;
     const answer = await applyPatch(client, DAEMON_SETS, withWish(manifest, wish), {
       fieldManager: FIELD_MANAGER,
       force: true,
     });
-    this.#written = { wish, generation: readDaemonSet(answer).generation };
+    this.#written = readDaemonSet(answer).generation;
   }
 
   async #placement(): Promise<EnforcerPlacement> {
