@@ -43,7 +43,8 @@ export function ownRoad({ namespace, labels, settings, apiServer }: OwnRoadFacts
       podSelector: { matchLabels: labels },
       policyTypes: ["Ingress", "Egress"],
       ingress: [{ ports: [tcp(settings.ports.stream)] }],
-      egress: [{ ports: dns }, api ?? { ports: USUAL_API_PORTS.map(tcp) }],
+      // Without a port there is no rule: one that names none allows them all.
+      egress: [...(dns.length > 0 ? [{ ports: dns }] : []), api ?? { ports: USUAL_API_PORTS.map(tcp) }],
     },
     unreadable: [],
   };

@@ -47,4 +47,10 @@ describe("the operator's own road", () => {
     assert.deepEqual(rules(API).flatMap(({ to = [] }) => to), [{ ipBlock: { cidr: "10.0.0.10/32" } }]);
     assert.deepEqual(rules(undefined).flatMap(({ to = [] }) => to), []);
   });
+
+  it("has no rule for DNS where the settings name no port of it", () => {
+    const settings = { ...DEFAULT_SETTINGS, dns: { ...DEFAULT_SETTINGS.dns, ports: [] } };
+    const { egress } = ownRoad({ namespace: SPACE, labels: LABELS, settings, apiServer: API }).spec;
+    assert.deepEqual(egress, [{ to: [{ ipBlock: { cidr: "10.0.0.10/32" } }], ports: API.ports }]);
+  });
 });
