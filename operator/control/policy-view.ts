@@ -16,6 +16,8 @@ interface OwnWrite {
  */
 export class PolicyView {
   readonly #observed = new Map<string, Map<string, NetworkPolicy>>();
+  /** The newest resource version observed. The watch shows changes in their order: it has shown all up to this one. */
+  #newest = "0";
   readonly #writes = new Map<string, Map<string, OwnWrite>>();
   /** By SegmentPolicy, the namespaces that hold (or may still hold) something generated from it. */
   readonly #namespacesOf = new Map<string, Set<string>>();
@@ -26,15 +28,13 @@ export class PolicyView {
 
   /** Takes in what the watch showed. */
   observe(policy: NetworkPolicy): void {
-    const { namespace, name } = policy.metadata;
+    const { namespace, name, resourceVersion } = policy.metadata;
     member(this.#observed, namespace).set(name, policy);
+    if (isNewer(resourceVersion, this.#newest)) this.#newest = resourceVersion;
     this.#remember(policy);
     const write = this.#writes.get(namespace)?.get(name);
     if (write === undefined) return;
-    const echoed =
-      write.policy === undefined
-        ? policy.metadata.uid !== write.uid
-        : !isNewer(write.policy.metadata.resourceVersion, policy.metadata.resourceVersion);
+    const echoed = write.policy === undefined ? policy.metadata.uid !== write.uid : !this.#isAhead(write.policy);
     if (echoed) this.#forgetWrite(namespace, name);
   }
 
@@ -46,9 +46,9 @@ export class PolicyView {
 
   /** The API server has answered a create or an update with this object. */
   wrote(policy: NetworkPolicy): void {
-    const { namespace, name, uid, resourceVersion } = policy.metadata;
-    const seen = this.#observed.get(namespace)?.get(name);
-    if (seen !== undefined && !isNewer(resourceVersion, seen.metadata.resourceVersion)) return;
+    const { namespace, name, uid } = policy.metadata;
+    // The watch was faster, and may have shown its end too.
+    if (!this.#isAhead(policy)) return;
     member(this.#writes, namespace).set(name, { policy, uid });
     this.#remember(policy);
   }
@@ -67,7 +67,7 @@ export class PolicyView {
     const current = new Map(this.#observed.get(namespace));
     for (const [name, { policy }] of this.#writes.get(namespace) ?? []) {
       if (policy === undefined) current.delete(name);
-      else current.set(name, policy);
+      else if (this.#isAhead(policy)) current.set(name, policy);
     }
     return [...current.values()];
   }
@@ -118,6 +118,11 @@ export class PolicyView {
     }
     this.#namespacesOf.delete(name);
     this.#contested.delete(name);
+  }
+
+  /** Whether the watch has yet to show it. */
+  #isAhead({ metadata }: NetworkPolicy): boolean {
+    return isNewer(metadata.resourceVersion, this.#newest);
   }
 
   #remember(policy: NetworkPolicy): void {

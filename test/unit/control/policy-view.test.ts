@@ -7,6 +7,10 @@ const policy = (uid: string, resourceVersion: string) => readNetworkPolicy({
   metadata: { name: "p", namespace: "ns", uid, resourceVersion, labels: { "tierwall.io/policy": "shop" }, managedFields: [{ manager: "tierwall" }] },
   spec: { podSelector: {} },
 });
+const elsewhere = (uid: string, resourceVersion: string, namespace = "other") => {
+  const { metadata, ...rest } = policy(uid, resourceVersion);
+  return { ...rest, metadata: { ...metadata, namespace } };
+};
 const versions = (view: PolicyView) => ({
   current: view.currentIn("ns").map(({ metadata }) => metadata.resourceVersion),
   observed: view.observedIn("ns").map(({ metadata }) => metadata.resourceVersion),
@@ -29,6 +33,21 @@ describe("policy view", () => {
     assert.deepEqual(versions(view), { current: ["10"], observed: ["9"] });
     view.observe(policy("a", "11"));
     assert.deepEqual(versions(view), { current: ["11"], observed: ["11"] });
+  });
+
+  it("takes no answer that comes when the watch has shown the object and its end", () => {
+    const view = new PolicyView();
+    view.observe(policy("a", "10"));
+    view.observeDeleted(policy("a", "10"));
+    view.wrote(policy("a", "10"));
+    assert.deepEqual(versions(view), { current: [], observed: [] });
+  });
+
+  it("drops a write that the watch has passed without showing it: it was undone while nothing was watched", () => {
+    const view = new PolicyView();
+    view.wrote(policy("a", "10"));
+    view.observe(elsewhere("b", "11"));
+    assert.deepEqual(versions(view), { current: [], observed: [] });
   });
 
   it("compares resource versions as numbers", () => {
