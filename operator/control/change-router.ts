@@ -86,8 +86,13 @@ export class ChangeRouter {
   }
 
   namespace({ previous, current }: Turn<Namespace>): void {
-    if (current !== undefined) this.#resolver.setNamespace(current);
-    else if (previous !== undefined) this.#resolver.deleteNamespace(previous.name);
+    if (current !== undefined) {
+      this.#view.setNamespace(current.name);
+      this.#resolver.setNamespace(current);
+    } else if (previous !== undefined) {
+      this.#view.deleteNamespace(previous.name);
+      this.#resolver.deleteNamespace(previous.name);
+    }
     const held = [previous, current].filter((namespace) => namespace !== undefined);
     for (const { metadata, verdict } of this.#segmentPolicies.values()) {
       if (!verdict.accepted) continue;

@@ -23,6 +23,8 @@ export class PolicyView {
   readonly #namespacesOf = new Map<string, Set<string>>();
   /** The same the other way round. */
   readonly #ownersIn = new Map<string, Set<string>>();
+  /** Namespaces that are gone, while the watch still shows something of them. */
+  readonly #gone = new Set<string>();
   /** By SegmentPolicy, `<namespace>/<name>` of NetworkPolicies that it needs and somebody else has. */
   readonly #contested = new Map<string, ReadonlySet<string>>();
 
@@ -42,6 +44,21 @@ export class PolicyView {
     const { namespace, name, uid } = policy.metadata;
     this.#observed.get(namespace)?.delete(name);
     if (this.#writes.get(namespace)?.get(name)?.uid === uid) this.#forgetWrite(namespace, name);
+    if (this.#gone.has(namespace)) this.deleteNamespace(namespace);
+  }
+
+  setNamespace(name: string): void {
+    this.#gone.delete(name);
+  }
+
+  /** Drops what is remembered of a namespace that is gone, as soon as nothing of it is observed any more. */
+  deleteNamespace(name: string): void {
+    this.#gone.add(name);
+    if (this.observedIn(name).length > 0) return;
+    this.#gone.delete(name);
+    this.#observed.delete(name);
+    this.#writes.delete(name);
+    for (const owner of this.ownersIn(name)) this.#unlink(owner, name);
   }
 
   /** The API server has answered a create or an update with this object. */
@@ -111,12 +128,7 @@ export class PolicyView {
 
   /** Drops what is remembered of a SegmentPolicy of which nothing is left. */
   forget(name: string): void {
-    for (const namespace of this.namespacesOf(name)) {
-      const owners = this.#ownersIn.get(namespace);
-      owners?.delete(name);
-      if (owners?.size === 0) this.#ownersIn.delete(namespace);
-    }
-    this.#namespacesOf.delete(name);
+    for (const namespace of this.namespacesOf(name)) this.#unlink(name, namespace);
     this.#contested.delete(name);
   }
 
@@ -133,6 +145,11 @@ export class PolicyView {
   #link(owner: string, namespace: string): void {
     memberSet(this.#namespacesOf, owner).add(namespace);
     memberSet(this.#ownersIn, namespace).add(owner);
+  }
+
+  #unlink(owner: string, namespace: string): void {
+    dropMember(this.#namespacesOf, owner, namespace);
+    dropMember(this.#ownersIn, namespace, owner);
   }
 
   #forgetWrite(namespace: string, name: string): void {
@@ -157,4 +174,10 @@ function memberSet(sets: Map<string, Set<string>>, key: string): Set<string> {
   const found = sets.get(key) ?? new Set<string>();
   sets.set(key, found);
   return found;
+}
+
+function dropMember(sets: Map<string, Set<string>>, key: string, value: string): void {
+  const found = sets.get(key);
+  found?.delete(value);
+  if (found?.size === 0) sets.delete(key);
 }

@@ -82,4 +82,33 @@ describe("policy view", () => {
     view.forget("audit");
     assert.deepEqual([view.ownersIn("ns"), [...view.namespacesOf("audit")]], [[], []]);
   });
+
+  describe("of a namespace that is gone", () => {
+    let view: PolicyView;
+    const left = () => [...view.namespacesOf("shop"), ...view.ownersIn("ns")];
+    beforeEach(() => {
+      view = new PolicyView();
+      view.observe(policy("a", "8"));
+    });
+
+    it("remembers nothing, also where the watch has shown the end of what was in it before", () => {
+      view.observeDeleted(policy("a", "8"));
+      view.deleteNamespace("ns");
+      assert.deepEqual(left(), []);
+    });
+
+    it("remembers what is still observed, until its end is shown", () => {
+      view.deleteNamespace("ns");
+      assert.deepEqual(left(), ["ns", "shop"]);
+      view.observeDeleted(policy("a", "8"));
+      assert.deepEqual(left(), []);
+    });
+
+    it("goes on remembering when it is there again", () => {
+      view.deleteNamespace("ns");
+      view.setNamespace("ns");
+      view.observeDeleted(policy("a", "8"));
+      assert.deepEqual(left(), ["ns", "shop"]);
+    });
+  });
 });
