@@ -8,6 +8,9 @@ const VERDICT = "0x10000/0xffff0000";
  * The least that judges this one flow as Tierwall does, with a verdict that lasts for the connection: two pods are
  * known, each by one compare, and each allows one port. What Tierwall costs more is for knowing the other pods and
  * their policies; what this costs is for the tests and the mark that no ruleset with such verdicts can do without.
+ * An established connection pays for two tests. One alone, of the mark, would cost it no more than the baseline's rule,
+ * but `connmark` matches no packet that has no connection, inverted or not: what is INVALID would pass it by, and so
+ * would a new connection into which a rule of somebody else has written our value.
  */
 export function leastRuleset({ policies, flow }: Cluster): PlainRuleset {
   const { local, server, port } = flow;
