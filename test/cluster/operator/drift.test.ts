@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { canonicalJson } from "../../../operator/api/canonical-json.ts";
 import { readNetworkPolicy } from "../../../operator/api/network-policy-parser.ts";
+import { generatedFrom } from "../../../operator/api/network-policy.ts";
 import type { PartKind } from "../../../operator/compile/part.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { keepsGoodConduct } from "./good-conduct.ts";
@@ -37,10 +38,12 @@ describe("the operator: what others change is put back", function () {
     return found;
   }
 
-  /** What matters of it, whoever wrote it. */
-  function essence(policy: ShownNetworkPolicy): string {
-    const { metadata, spec } = readNetworkPolicy(policy);
-    return canonicalJson({ spec, labels: metadata.labels, owners: metadata.ownerReferences });
+  /** What matters of it, whoever wrote it, and whether it is taken for ours. */
+  function essence(shownPolicy: ShownNetworkPolicy): string {
+    const policy = readNetworkPolicy(shownPolicy);
+    const { metadata, spec } = policy;
+    const from = generatedFrom(policy) ?? "";
+    return canonicalJson({ spec, labels: metadata.labels, owners: metadata.ownerReferences, from });
   }
 
   async function putBack(name: string, wanted: string): Promise<void> {
@@ -69,6 +72,14 @@ describe("the operator: what others change is put back", function () {
     { name: "a policy type taken away", change: (name) => patch(name, { spec: { policyTypes: ["Egress"] } }) },
     { name: "a delete", change: (name) => installation.kubectl("delete", "netpol", name, "--namespace=walled") },
     { name: "the policy's label taken away", change: (name) => label(name, "tierwall.io/policy", null) },
+    {
+      name: "its field managers wiped",
+      change: (name) => {
+        const wipe = [{ op: "replace", path: "/metadata/managedFields", value: [{}] }];
+        const which = ["netpol", name, "--namespace=walled"];
+        return installation.kubectl("patch", ...which, "--type=json", `--patch=${JSON.stringify(wipe)}`);
+      },
+    },
     { name: "the part's label edited", change: (name) => label(name, "tierwall.io/part", "other") },
   ];
   for (const kind of ["quarantine", "tier", "default"] as const) {
