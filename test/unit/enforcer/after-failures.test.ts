@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import type { NodeState } from "../../../operator/api/node-state.ts";
-import type { FamilyPlan } from "../../../operator/enforcer/family-firewall.ts";
-import { FamilyFirewall } from "../../../operator/enforcer/family-firewall.ts";
 import { NetfilterError, NoAnswer } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
-import { guarded, PLAN } from "./guarded-pod.ts";
+import { generationIn, guarded, started } from "./guarded-pod.ts";
 import { PacketWalk } from "./packet-walk.ts";
 
 /** A kernel whose tools fail in ways of their own. */
@@ -33,16 +31,6 @@ describe("a family's firewall after something has failed", () => {
   const { signal } = new AbortController();
   const STRANGER = { source: "10.7.7.7", destination: "10.1.0.5", protocol: "tcp", port: 80 } as const;
 
-  async function started(kernel: FakeNetfilter, change: Partial<FamilyPlan> = {}): Promise<FamilyFirewall> {
-    const firewall = new FamilyFirewall(kernel, "ipv4", { ...PLAN, ...change });
-    await firewall.prepare(signal);
-    return firewall;
-  }
-
-  async function mark(kernel: FakeNetfilter): Promise<string | undefined> {
-    return (await kernel.read("ipv4")).hooks.get("FORWARD")?.lines.at(-1)?.match(/--mark (\S+)/)?.[1];
-  }
-
   async function isDropped(kernel: FakeNetfilter): Promise<boolean> {
     return !new PacketWalk(await kernel.read("ipv4")).of(STRANGER).passes;
   }
@@ -62,12 +50,12 @@ describe("a family's firewall after something has failed", () => {
     const firewall = await started(kernel, { leaversMs: 1_000, monotonic: () => now });
     await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
     await firewall.sweep(signal);
-    const before = await mark(kernel);
+    const before = await generationIn(kernel);
     now += 300;
     kernel.mute = 1;
     await assert.rejects(firewall.apply(guarded(["10.2.0.1"]), signal), /did not end/);
     await firewall.apply(guarded(["10.2.0.1"]), signal);
-    assert.notEqual(await mark(kernel), before);
+    assert.notEqual(await generationIn(kernel), before);
   });
 
   it("gives a new generation where it finds chains emptied at its start: who slipped through has the old one", async () => {
@@ -76,13 +64,13 @@ describe("a family's firewall after something has failed", () => {
     const first = await started(kernel);
     await first.apply(state, signal);
     await first.sweep(signal);
-    const before = await mark(kernel);
+    const before = await generationIn(kernel);
     await kernel.restoreRules("ipv4", "*filter\n-F TW-DROP\nCOMMIT\n");
     assert.equal(await isDropped(kernel), false);
     const next = await started(kernel);
     await next.apply(state, signal);
     assert.equal(await isDropped(kernel), true);
-    assert.notEqual(await mark(kernel), before);
+    assert.notEqual(await generationIn(kernel), before);
   });
 
   it("sweeps up nothing that it knew of before it looked anew", async () => {

@@ -1,31 +1,19 @@
 import assert from "node:assert/strict";
-import type { FamilyPlan } from "../../../operator/enforcer/family-firewall.ts";
-import { FamilyFirewall } from "../../../operator/enforcer/family-firewall.ts";
 import { NetfilterError } from "../../../operator/enforcer/netfilter/netfilter.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
-import { guarded, PLAN } from "./guarded-pod.ts";
+import { generationIn, guarded, started } from "./guarded-pod.ts";
 
 describe("FamilyFirewall", () => {
   const { signal } = new AbortController();
-
-  async function started(kernel: FakeNetfilter, change: Partial<FamilyPlan> = {}): Promise<FamilyFirewall> {
-    const firewall = new FamilyFirewall(kernel, "ipv4", { ...PLAN, ...change });
-    await firewall.prepare(signal);
-    return firewall;
-  }
-
-  async function mark(kernel: FakeNetfilter): Promise<string | undefined> {
-    return (await kernel.read("ipv4")).hooks.get("FORWARD")?.lines.at(-1)?.match(/--mark (\S+)/)?.[1];
-  }
 
   it("skips generations that connections still hold", async () => {
     const kernel = new FakeNetfilter();
     for (const value of [1, 2, 4]) kernel.held.add(`0x${value.toString(16)}0000/0xffff0000`);
     const firewall = await started(kernel);
-    assert.equal(await mark(kernel), "0x30000/0xffff0000");
+    assert.equal(await generationIn(kernel), "0x30000/0xffff0000");
     await firewall.apply(guarded([]), signal);
-    assert.equal(await mark(kernel), "0x50000/0xffff0000");
+    assert.equal(await generationIn(kernel), "0x50000/0xffff0000");
   });
 
   /** Each write of a narrowing fails once, as if killed there; the next start must give a new generation. */
@@ -35,7 +23,7 @@ describe("FamilyFirewall", () => {
       const firewall = await started(kernel);
       await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
       await firewall.sweep(signal);
-      const before = await mark(kernel);
+      const before = await generationIn(kernel);
       const failure = new NetfilterError("ApplyFailed", "killed");
       kernel.failures.push(...Array<undefined>(lived).fill(undefined), failure);
       const narrower = guarded(["10.2.0.1"]);
@@ -45,7 +33,7 @@ describe("FamilyFirewall", () => {
       kernel.failures.length = 0;
       const next = await started(kernel);
       await next.apply(narrower, signal);
-      assert.notEqual(await mark(kernel), before);
+      assert.notEqual(await generationIn(kernel), before);
     });
   }
 
@@ -57,14 +45,14 @@ describe("FamilyFirewall", () => {
       await firewall.sweep(signal);
       await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
       if (swept) await firewall.sweep(signal);
-      const before = await mark(kernel);
+      const before = await generationIn(kernel);
       // The generation that was due is written by the start after the crash, or by the change itself.
       kernel.failures.push(undefined, new NetfilterError("ApplyFailed", "killed"));
       await assert.rejects(firewall.apply(guarded(["10.2.0.1"]), signal));
       kernel.failures.length = 0;
       const next = await started(kernel);
       await next.apply(guarded(["10.2.0.1"]), signal);
-      assert.notEqual(await mark(kernel), before);
+      assert.notEqual(await generationIn(kernel), before);
     });
   }
 
@@ -72,12 +60,12 @@ describe("FamilyFirewall", () => {
     const kernel = new FakeNetfilter();
     const firewall = await started(kernel);
     await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
-    const before = await mark(kernel);
+    const before = await generationIn(kernel);
     kernel.failures.push(undefined, new NetfilterError("ApplyFailed", "lock held"));
     await assert.rejects(firewall.apply(guarded(["10.2.0.1"]), signal));
-    assert.equal(await mark(kernel), before);
+    assert.equal(await generationIn(kernel), before);
     await firewall.apply(guarded(["10.2.0.1"]), signal);
-    assert.notEqual(await mark(kernel), before);
+    assert.notEqual(await generationIn(kernel), before);
   });
 
   it("writes nothing at a start after a change that only allowed more", async () => {
@@ -113,12 +101,12 @@ describe("FamilyFirewall", () => {
     const firewall = await started(kernel);
     const state = guarded(["10.2.0.1"]);
     await firewall.apply(state, signal);
-    const before = await mark(kernel);
+    const before = await generationIn(kernel);
     assert.equal((await firewall.verify(state, "listed", signal)).wrote, false);
-    assert.equal(await mark(kernel), before);
+    assert.equal(await generationIn(kernel), before);
     await kernel.restoreRules("ipv4", "*filter\n-F FORWARD\nCOMMIT\n");
     assert.equal((await firewall.verify(state, "listed", signal)).wrote, true);
-    assert.notEqual(await mark(kernel), before);
+    assert.notEqual(await generationIn(kernel), before);
   });
 
   describe("peers that leave", () => {
@@ -128,9 +116,9 @@ describe("FamilyFirewall", () => {
       const firewall = await started(kernel, { leaversMs: 1_000, monotonic: () => now });
       await firewall.apply(guarded(["10.2.0.1", "10.2.0.2", "10.2.0.3", "10.2.0.4"]), signal);
       now += 5_000;
-      const before = await mark(kernel);
+      const before = await generationIn(kernel);
       const first = await firewall.apply(guarded(["10.2.0.1", "10.2.0.2", "10.2.0.3"]), signal);
-      const cut = await mark(kernel);
+      const cut = await generationIn(kernel);
       assert.notEqual(cut, before, "after a quiet time at once");
       assert.equal(first.leaversDue, undefined);
       now += 300;
@@ -138,23 +126,23 @@ describe("FamilyFirewall", () => {
       now += 300;
       const third = guarded(["10.2.0.1"]);
       assert.equal((await firewall.apply(third, signal)).leaversDue, 16_000);
-      assert.equal(await mark(kernel), cut);
+      assert.equal(await generationIn(kernel), cut);
       assert.deepEqual([...((await kernel.read("ipv4")).sets.values().toArray()[0]?.members ?? [])], ["10.2.0.1"]);
       now += 400;
       assert.equal((await firewall.apply(third, signal)).leaversDue, undefined);
-      assert.notEqual(await mark(kernel), cut);
+      assert.notEqual(await generationIn(kernel), cut);
     });
 
     it("do not wait when a rule narrows too", async () => {
       const kernel = new FakeNetfilter();
       const firewall = await started(kernel, { leaversMs: 1_000, monotonic: () => 10_000 });
       await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
-      const before = await mark(kernel);
+      const before = await generationIn(kernel);
       assert.equal((await firewall.apply(guarded(["10.2.0.1"]), signal)).leaversDue, 11_000);
-      assert.equal(await mark(kernel), before);
+      assert.equal(await generationIn(kernel), before);
       const applied = await firewall.apply(nodeState({}), signal);
       assert.equal(applied.leaversDue, undefined);
-      assert.notEqual(await mark(kernel), before);
+      assert.notEqual(await generationIn(kernel), before);
     });
 
     it("are cut at the next start if the enforcer does not live to do it", async () => {
@@ -165,10 +153,10 @@ describe("FamilyFirewall", () => {
       await firewall.sweep(signal);
       await firewall.apply(guarded(["10.2.0.1"]), signal);
       await firewall.sweep(signal);
-      const before = await mark(kernel);
+      const before = await generationIn(kernel);
       const next = await started(kernel, plan);
       await next.apply(guarded(["10.2.0.1"]), signal);
-      assert.notEqual(await mark(kernel), before);
+      assert.notEqual(await generationIn(kernel), before);
     });
   });
 
@@ -179,12 +167,12 @@ describe("FamilyFirewall", () => {
     await firewall.apply(guarded(["10.2.0.1"]), signal);
     await firewall.sweep(signal);
     await firewall.apply(guarded(["10.2.0.1", "10.2.0.2"]), signal);
-    const before = await mark(kernel);
+    const before = await generationIn(kernel);
     // The kernel now looks as it did when the state was named, but for the connections of the one that left.
     assert.equal((await firewall.apply(guarded(["10.2.0.1"]), signal)).leaversDue, 11_000);
     const next = await started(kernel, plan);
     await next.apply(guarded(["10.2.0.1"]), signal);
-    assert.notEqual(await mark(kernel), before);
+    assert.notEqual(await generationIn(kernel), before);
   });
 
   describe("a check", () => {

@@ -5,18 +5,16 @@ import type { TrackedFlow } from "../../../operator/enforcer/layout/flow-verdict
 import { DEFAULT_OPTIONS } from "../../../operator/enforcer/layout/options.ts";
 import { nodeState } from "../../packets/enforcer-state.ts";
 import { FakeNetfilter } from "./fake-netfilter.ts";
-import { guarded, PLAN } from "./guarded-pod.ts";
+import { guarded, PLAN, started as startedOn } from "./guarded-pod.ts";
+
+const NO_MARKS = { ...DEFAULT_OPTIONS, lacks: new Set(["connmark"] as const) };
+
+const started = (kernel: FakeNetfilter, change: Partial<FamilyPlan> = {}): Promise<FamilyFirewall> => {
+  return startedOn(kernel, { mask: 0, options: NO_MARKS, ...change });
+};
 
 describe("connections that are cut without connection marks", () => {
   const { signal } = new AbortController();
-  const NO_MARKS = { ...DEFAULT_OPTIONS, lacks: new Set(["connmark"] as const) };
-
-  async function started(kernel: FakeNetfilter, change: Partial<FamilyPlan> = {}): Promise<FamilyFirewall> {
-    const firewall = new FamilyFirewall(kernel, "ipv4", { ...PLAN, mask: 0, options: NO_MARKS, ...change });
-    await firewall.prepare(signal);
-    return firewall;
-  }
-
   const WEB = "10.2.0.1";
   const flow = (source: string): TrackedFlow => ({
     protocol: "TCP", source, sourcePort: 1_024, server: "10.1.0.5", serverPort: 5432,
