@@ -132,13 +132,10 @@ export class NodeFirewall {
 
   /** Whether an earlier run has left rules in the other backend that still judge packets. */
   async #othersJudge({ backend }: Netfilter, signal: AbortSignal): Promise<boolean> {
-    const other = this.#options.netfilter(otherThan(backend));
-    try {
+    return await this.#onOther(backend, async (other) => {
       const left = await Promise.all(FAMILIES.map((family) => other.leftovers(family, signal)));
       return standingOf(left.map(({ chains }) => ({ chains, name: undefined }))) !== "bare";
-    } finally {
-      other.close();
-    }
+    });
   }
 
   /** What the kernel holds beside `state`, which an earlier run had in force; after `prepare`. @throws NetfilterError */
@@ -226,7 +223,7 @@ export class NodeFirewall {
   /** What may wait until a state is confirmed but not until the next one. @throws NetfilterError */
   async sweep(signal: AbortSignal): Promise<void> {
     const other = async (): Promise<void> => {
-      if (!this.#otherIsSwept) await this.#sweepOther(signal);
+      if (!this.#otherIsSwept) await this.#onOther(this.backend, (table) => removeChains([table], signal));
       this.#otherIsSwept = true;
     };
     // First: rules over there hold sets that are of no use here any more.
@@ -275,18 +272,15 @@ export class NodeFirewall {
 
   /** With both backends, the chosen one first. */
   async #onBoth<T>(act: (tables: readonly Netfilter[]) => Promise<T>): Promise<T> {
-    const other = this.#options.netfilter(otherThan(this.backend));
-    try {
-      return await act(this.#netfilter === undefined ? [other] : [this.#netfilter, other]);
-    } finally {
-      other.close();
-    }
+    const chosen = this.#netfilter;
+    return await this.#onOther(this.backend, (other) => act(chosen === undefined ? [other] : [chosen, other]));
   }
 
-  async #sweepOther(signal: AbortSignal): Promise<void> {
-    const other = this.#options.netfilter(otherThan(this.backend));
+  /** With the backend that is not this one, for as long as it takes. */
+  async #onOther<T>(than: Backend, act: (other: Netfilter) => Promise<T>): Promise<T> {
+    const other = this.#options.netfilter(than === "nft" ? "legacy" : "nft");
     try {
-      await removeChains([other], signal);
+      return await act(other);
     } finally {
       other.close();
     }
@@ -295,10 +289,6 @@ export class NodeFirewall {
 
 /** To list the rules of everybody is too dear for every look at the node. */
 const LOOKS_FOR_MARKS = 12;
-
-function otherThan(backend: Backend): Backend {
-  return backend === "nft" ? "legacy" : "nft";
-}
 
 function addressesOf(pods: IteratorObject<LocalPod>): ReadonlySet<string> {
   return new Set(pods.flatMap(({ addresses }) => addresses));

@@ -36,8 +36,8 @@ export class LivePod {
 /** Whether two versions of a pod mean the same to a packet filter; most events of a pod are about something else. */
 export function meansTheSame(a: Pod, b: Pod): boolean {
   return a.uid === b.uid && a.nodeName === b.nodeName && a.hostNetwork === b.hostNetwork && a.finished === b.finished
-    && a.deleting === b.deleting && a.addressMissing === b.addressMissing && sameText(a.addresses, b.addresses) && sameText(a.labels, b.labels)
-    && sameText(a.ports, b.ports);
+    && a.deleting === b.deleting && a.addressMissing === b.addressMissing && sameText(a.addresses, b.addresses)
+    && sameText(a.labels, b.labels) && sameText(a.ports, b.ports);
 }
 
 function sameText(a: unknown, b: unknown): boolean {

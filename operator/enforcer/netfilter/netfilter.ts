@@ -47,7 +47,10 @@ export type Backend = "nft" | "legacy";
 
 /** A tool of the kernel's firewall is missing, refused what it was told, or did not answer. */
 export class NetfilterError extends Error {
-  /** For a condition: `IptablesMissing`, `IpsetMissing`, `ConntrackMissing`, `KernelUnsupported`, `GenerationsExhausted` or `ApplyFailed`. */
+  /**
+   * For a condition: `IptablesMissing`, `IpsetMissing`, `ConntrackMissing`, `KernelUnsupported`, `GenerationsExhausted`
+   * or `ApplyFailed`.
+   */
   readonly reason: string;
 
   constructor(reason: string, message: string, options?: ErrorOptions) {
